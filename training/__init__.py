@@ -1,0 +1,1 @@
+"""The offline package: MNIST in, a released ONNX model out."""
