@@ -20,7 +20,19 @@ DEFAULT_MAX_PIXELS = 20_000_000
 Image.MAX_IMAGE_PIXELS = None
 
 # What Pillow raises on hostile or broken files. Anything else is our fault and must be seen as such.
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError, TypeError, struct.error, ZeroDivisionError, MemoryError)
+_BROKEN = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    TypeError,
+    struct.error,
+    ZeroDivisionError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,9 @@ def pages(data: bytes, *, max_pages: int) -> Iterator[Page]:
         except EOFError:
             return
         except _BROKEN as exc:
-            raise InvalidImage(f"page {index + 1} of the TIFF cannot be found; the file is truncated or corrupt") from exc
+            raise InvalidImage(
+                f"page {index + 1} of the TIFF cannot be found; the file is truncated or corrupt"
+            ) from exc
         if index == max_pages:
             raise TooLarge(f"the TIFF has more than {max_pages} pages; at most {max_pages} are allowed")
         yield Page(image, index)

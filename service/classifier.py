@@ -1,0 +1,162 @@
+"""28x28 digits -> probabilities: the ONNX model in an onnxruntime session, checked against the contract."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from service.decisions import TARGET_ERRORS, Threshold
+from service.errors import ModelError
+from service.preprocessing import PREPROCESSING_VERSION, SIZE
+
+# Bounds the memory of one run; larger batches are cut into pieces.
+MAX_RUN = 64
+
+_INPUT = ("image", "tensor(uint8)", (SIZE, SIZE))
+_OUTPUTS = {"probabilities": ("tensor(float)", (10,)), "reject": ("tensor(float)", ())}
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """What the model file says of itself, with the file's own hash."""
+
+    name: str
+    version: str
+    sha256: str
+    preprocessing_version: str
+    architecture: str
+    labels: tuple[int, ...]
+    thresholds: Mapping[str, Threshold | None]
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+class DigitClassifier:
+    """One session on one thread: the run takes about 0.1 ms, so a thread pool costs more than it gives."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, record: ModelRecord) -> None:
+        self._session = session
+        self.record = record
+
+    @classmethod
+    def load(cls, path: Path) -> "DigitClassifier":
+        """Load a model file.
+
+        Raises:
+            ModelError: the file is missing, no ONNX model, or not what the contract describes; the message names
+                the file and what differs.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as exc:
+            raise ModelError(f"the model file {path} cannot be read: {exc.strerror or exc}") from exc
+        try:
+            session = onnxruntime.InferenceSession(data, _session_options(), providers=["CPUExecutionProvider"])
+        except Exception as exc:  # noqa: BLE001 - onnxruntime's errors share no base class but this
+            raise ModelError(f"the model file {path} ({len(data)} bytes) is not a readable ONNX model") from exc
+        _check_signature(path, session)
+        metadata = session.get_modelmeta().custom_metadata_map
+        return cls(session, _read_record(path, metadata, hashlib.sha256(data).hexdigest()))
+
+    def predict(self, digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities of normalised digits.
+
+        Args:
+            digits: uint8 `[N, 28, 28]`, white ink on black, N >= 1.
+
+        Returns:
+            `probabilities` float32 `[N, 10]`, each row summing to 1, and `reject` float32 `[N]`.
+        """
+        runs = [self._run(digits[start : start + MAX_RUN]) for start in range(0, len(digits), MAX_RUN)]
+        if len(runs) == 1:
+            return runs[0]
+        probabilities, rejects = zip(*runs, strict=True)
+        return np.concatenate(probabilities), np.concatenate(rejects)
+
+    def warm_up(self) -> None:
+        """Answer two digits drawn here, so that the first caller does not wait for the first run.
+
+        Raises:
+            ModelError: the answers are no probabilities, or not these digits.
+        """
+        known = np.stack([_draw_zero(), _draw_one()])
+        probabilities, reject = self.predict(known)
+        if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-5) or not ((reject >= 0) & (reject <= 1)).all():
+            raise ModelError("the model answers a drawn 0 and 1 with values that are no probabilities")
+        if probabilities.argmax(axis=1).tolist() != [0, 1]:
+            raise ModelError(f"the model reads a drawn 0 and 1 as {probabilities.argmax(axis=1).tolist()}")
+
+    def _run(self, digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        probabilities, reject = self._session.run(list(_OUTPUTS), {"image": digits})
+        return probabilities, reject
+
+
+def _session_options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    # The arena keeps the memory of the largest batch for ever; runs are small enough without it.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    return options
+
+
+def _check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:
+    inputs = [(node.name, node.type, tuple(node.shape)) for node in session.get_inputs()]
+    name, kind, shape = _INPUT
+    if len(inputs) != 1 or inputs[0][:2] != (name, kind) or inputs[0][2][1:] != shape:
+        raise ModelError(f"the model file {path} takes {inputs}, not one input '{name}' {kind} [N, {SIZE}, {SIZE}]")
+    outputs = {node.name: (node.type, tuple(node.shape[1:])) for node in session.get_outputs()}
+    if outputs != _OUTPUTS:
+        raise ModelError(f"the model file {path} gives {outputs}, not {_OUTPUTS} after the batch axis")
+
+
+def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelRecord:
+    version = metadata.get("preprocessing_version")
+    if version != PREPROCESSING_VERSION:
+        raise ModelError(
+            f"the model file {path} was made for preprocessing_version {version!r}; "
+            f"this service normalises as version {PREPROCESSING_VERSION!r}"
+        )
+    try:
+        record = ModelRecord(
+            name=metadata["name"],
+            version=metadata["version"],
+            sha256=sha256,
+            preprocessing_version=version,
+            architecture=metadata["architecture"],
+            labels=tuple(json.loads(metadata["labels"])),
+            thresholds=_read_thresholds(json.loads(metadata["thresholds"])),
+            training=json.loads(metadata["training"]),
+            metrics=json.loads(metadata["metrics"]),
+        )
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ModelError(f"the metadata of the model file {path} is missing or unreadable at {exc}") from exc
+    if record.labels != tuple(range(10)):
+        raise ModelError(f"the model file {path} has the labels {list(record.labels)}, not 0 to 9")
+    return record
+
+
+def _read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
+    return {str(target): Threshold(**entry) if (entry := entries[str(target)]) else None for target in TARGET_ERRORS}
+
+
+def _draw_zero() -> NDArray[np.uint8]:
+    y, x = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
+    ring = np.abs(np.hypot(y / 9, x / 6) - 1)
+    return np.asarray(255 * np.clip(1.4 - 5 * ring, 0, 1), dtype=np.uint8)
+
+
+def _draw_one() -> NDArray[np.uint8]:
+    digit = np.zeros((SIZE, SIZE), np.uint8)
+    digit[4:24, 13:15] = 255
+    digit[4:24, [12, 15]] = 90
+    return digit
