@@ -58,7 +58,7 @@ class DigitClassifier:
             raise ModelError(f"the model file {path} cannot be read: {exc.strerror or exc}") from exc
         try:
             session = onnxruntime.InferenceSession(data, _session_options(), providers=["CPUExecutionProvider"])
-        except Exception as exc:  # noqa: BLE001 - onnxruntime's errors share no base class but this
+        except Exception as exc:  # onnxruntime's errors share no nearer base class
             raise ModelError(f"the model file {path} ({len(data)} bytes) is not a readable ONNX model") from exc
         _check_signature(path, session)
         metadata = session.get_modelmeta().custom_metadata_map

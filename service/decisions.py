@@ -99,7 +99,7 @@ def choose_threshold(
     """
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order].astype(np.float64)
-    errors = np.cumsum(~correct[order])
+    errors = np.cumsum(~correct[order], dtype=np.int64)
     accepted = np.arange(1, len(ranked) + 1)
     # Equal confidences are accepted together, so only the last of a run of them can be a threshold.
     last_of_run = np.append(ranked[:-1] != ranked[1:], True)[: len(ranked)]

@@ -35,11 +35,16 @@ class Reading:
 
 @dataclass
 class Timings:
-    """Seconds spent in each stage of one call."""
+    """Seconds spent in each stage of one call, and how many digits the network saw.
+
+    `queue` is the wait before the work began, filled in by who let it wait.
+    """
 
     decode: float = 0.0
     normalize: float = 0.0
+    queue: float = 0.0
     infer: float = 0.0
+    digits: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Reader:
 
     def read(
         self,
-        sources: Sequence[bytes | images.Page],
+        sources: Sequence[bytes | images.Page | ServiceError],
         *,
         accept_at: float | None = None,
         timings: Timings | None = None,
@@ -69,7 +74,7 @@ class Reader:
         """Read each picture; one that cannot be read yields its error and harms no other.
 
         Args:
-            sources: encoded pictures, or pages of an opened one.
+            sources: encoded pictures, pages of an opened one, or the errors of those that could not be had.
             accept_at: least confidence to accept at; by default the reader's own, else the one the model's record
                 gives for the default target error.
             timings: filled with the seconds that each stage took.
@@ -82,6 +87,7 @@ class Reader:
             started = perf_counter()
             probabilities, rejects = self.classifier.predict(np.stack([digit.pixels for _, digit in digits]))
             timings.infer += perf_counter() - started
+            timings.digits += len(digits)
             for (index, digit), row, reject in zip(digits, probabilities, rejects, strict=True):
                 results[index] = _reading(digit, row, float(reject), threshold)
         return [result for result in results if not isinstance(result, _Digit)]
@@ -93,7 +99,11 @@ class Reader:
             return self.accept_at
         return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, self.classifier.record.thresholds)
 
-    def _normalize(self, source: bytes | images.Page, timings: Timings) -> "Reading | ServiceError | _Digit":
+    def _normalize(
+        self, source: bytes | images.Page | ServiceError, timings: Timings
+    ) -> "Reading | ServiceError | _Digit":
+        if isinstance(source, ServiceError):
+            return source
         started = perf_counter()
         try:
             image = images.decode(source, max_pixels=self.max_pixels)

@@ -1,0 +1,52 @@
+# Every target works on a fresh machine with Python 3.11-3.13 and make.
+PYTHON ?= python3
+SERVE := .venv
+DEV := .venv-dev
+PIP := -m pip --disable-pip-version-check --quiet
+
+# onnxruntime sends telemetry unless this is set before it loads.
+export ORT_DISABLE_TELEMETRY = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format data train release image clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+serve: $(SERVE)/installed ## serve the released model on http://127.0.0.1:8000
+	@exec $(SERVE)/bin/digits serve
+
+test: $(DEV)/installed ## run all tests
+	$(DEV)/bin/python -m pytest
+
+lint: $(DEV)/installed ## check style and types
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+
+format: $(DEV)/installed ## put the code into its style
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+data: $(DEV)/installed ## download MNIST into DIGITS_DATA_DIR (data/)
+	$(DEV)/bin/python -m training data
+
+train: $(DEV)/installed ## train the default network
+	$(DEV)/bin/python -m training train
+
+release: $(DEV)/installed ## put a run into models/: make release RUN=runs/<id> VERSION=1.2.0
+	$(DEV)/bin/python -m training release $(RUN) --version $(VERSION)
+
+clean: ## remove what the targets made, but no data and no run
+	rm -rf $(SERVE) $(DEV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# The service alone: no TensorFlow.
+$(SERVE)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(SERVE)
+	$(SERVE)/bin/python $(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(DEV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python $(PIP) install --constraint constraints.txt --editable '.[training,dev]'
+	@touch $@

@@ -1,0 +1,56 @@
+"""Log lines: text for people, JSON for machines. Never a picture, a digit of a caller or a key."""
+
+import json
+import logging
+import sys
+import time
+from typing import Literal
+
+LOGGER = logging.getLogger("digits")
+
+_RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, what the call added, and the exception if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_extra(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`time level message key=value ...`."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        extra = " ".join(f"{key}={value}" for key, value in _extra(record).items())
+        return f"{super().formatMessage(record)} {extra}".rstrip()
+
+
+def configure(log_format: Literal["text", "json"], level: str) -> None:
+    """Send the service's and uvicorn's log lines to standard error in one form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    for name in ("digits", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(level.upper())
+        logger.propagate = False
+    # The multipart parser logs a warning for every malformed form; its sender gets a 400 that says so.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, object]:
+    return {key: value for key, value in vars(record).items() if key not in _RESERVED}

@@ -1,0 +1,78 @@
+"""What FastAPI cannot read off the routes, because they take the body themselves: bodies, headers, errors."""
+
+from typing import Any
+
+from service import errors
+from service.problems import MEDIA_TYPE
+from service.schemas import BatchRequest, ImageRequest, Problem
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/gif", "image/tiff", "image/webp")
+
+_DESCRIPTIONS = {
+    cls.status: f"`{cls.code}`: {cls.__doc__}"
+    for cls in errors.ServiceError.__subclasses__()
+    if cls is not errors.InternalError
+} | {500: "`internal_error`: our fault; logged with the request id, nothing of it in the body."}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for these error statuses."""
+    return {
+        status: {
+            "description": _DESCRIPTIONS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
+
+
+def _body(description: str, content: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "description": description, "content": content}}
+
+
+PREDICT = _body(
+    "The picture, in one of three forms with the same result. The bytes decide the format.",
+    dict.fromkeys((*_PICTURE_TYPES, "application/octet-stream"), _BINARY)
+    | {
+        "multipart/form-data": _form("file", {"type": "string", "format": "binary"}),
+        "application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}},
+    },
+)
+
+PREDICT_BATCH = _body(
+    "The pictures, in one of four forms. A bad one is answered with its error and harms no other.",
+    {
+        "multipart/form-data": _form(
+            "files", {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+        ),
+        "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
+        "application/zip": _BINARY,
+        "image/tiff": _BINARY,
+    },
+)
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the schemas that the bodies and errors refer to, and take out what FastAPI assumes of its own errors."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for model in (Problem, ImageRequest, BatchRequest):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    for path in document["paths"].values():
+        for operation in path.values():
+            _drop_default_validation_error(operation["responses"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    return document
+
+
+def _drop_default_validation_error(responses: dict[str, Any]) -> None:
+    schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    if schema.get("$ref", "").endswith("HTTPValidationError"):
+        del responses["422"]

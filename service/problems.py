@@ -1,0 +1,26 @@
+"""Errors as `application/problem+json` (RFC 9457)."""
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Scope
+
+from service.errors import ServiceError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem_response(error: ServiceError, scope: Scope) -> Response:
+    """The answer to a request that failed with `error`."""
+    problem = {
+        "type": f"urn:digits:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": scope["path"],
+        "code": error.code,
+        "request_id": scope["state"]["request_id"],
+    }
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(problem), error.status, headers, MEDIA_TYPE)

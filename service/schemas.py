@@ -1,0 +1,140 @@
+"""The shapes of requests and answers, for OpenAPI and for whoever reads it.
+
+Answers are not built from these models: validating what the service itself just made costs more than the network.
+A test compares every kind of answer with them instead.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason
+
+
+def _promised(value: float) -> float:
+    if value not in TARGET_ERRORS:
+        raise ValueError(f"must be one of {', '.join(map(str, TARGET_ERRORS))}")
+    return value
+
+
+class ReadOptions(BaseModel):
+    """Query parameters of the reading routes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    target_error: Annotated[float, AfterValidator(_promised)] = Field(
+        DEFAULT_TARGET_ERROR,
+        description="Promised error rate among the accepted; picks the threshold from the model's record.",
+        json_schema_extra={"enum": list(TARGET_ERRORS)},
+    )
+    accept_at: float | None = Field(
+        None, ge=0, le=1, description="Least confidence to accept at; wins over `target_error`."
+    )
+    include: Literal["image"] | None = Field(
+        None, description="`image` adds the exact 28x28 picture the network saw, as a base64 PNG."
+    )
+
+
+class ModelName(BaseModel):
+    name: str = Field(examples=["digits"])
+    version: str = Field(examples=["1.2.0"])
+    sha256: str = Field(examples=["9f2c6c1e0f5d4b8a" * 4])
+
+
+class ItemPrediction(BaseModel):
+    """The reading of one picture."""
+
+    digit: int | None = Field(ge=0, le=9, description="Best guess; null only where there is no ink.", examples=[7])
+    confidence: float = Field(ge=0, le=1, description="The largest of `probabilities`.", examples=[0.9987])
+    probabilities: list[float] | None = Field(
+        description="Ten calibrated probabilities in digit order; null where there is no ink.",
+        examples=[[0.0, 0.0002, 0.0001, 0.0, 0.0, 0.0, 0.0, 0.9987, 0.0, 0.001]],
+    )
+    reject: float = Field(ge=0, le=1, description="Probability that this is no digit.", examples=[0.0003])
+    decision: Decision = Field(description="accept: use it unread; review: let a person look; reject: no digit.")
+    reasons: list[Reason] = Field(description="Why it was not accepted.", examples=[[]])
+    image: str | None = Field(None, description="Only with `include=image`: the 28x28 the network saw, base64 PNG.")
+
+
+class Prediction(ItemPrediction):
+    model: ModelName
+
+
+class ItemError(BaseModel):
+    code: str = Field(examples=["invalid_image"])
+    title: str = Field(examples=["Invalid image"])
+    detail: str
+
+
+class BatchResult(BaseModel):
+    index: int
+    id: str | int = Field(description="The caller's id, the file's name, the archive member's name or `page-3`.")
+    prediction: ItemPrediction | None
+    error: ItemError | None
+
+
+class Counts(BaseModel):
+    items: int
+    accept: int
+    review: int
+    reject: int
+    error: int
+
+
+class BatchPrediction(BaseModel):
+    """One entry per picture, in the order they came."""
+
+    results: list[BatchResult]
+    counts: Counts
+    model: ModelName
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 describes it."""
+
+    type: str = Field(examples=["urn:digits:problem:invalid_image"])
+    title: str = Field(examples=["Invalid image"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["the PNG data is truncated or corrupt"])
+    instance: str = Field(examples=["/predict"])
+    code: str = Field(examples=["invalid_image"])
+    request_id: str = Field(examples=["5f0c1a7e2b9d4c3f8a6e1d2c3b4a5f60"])
+
+
+class ImageRequest(BaseModel):
+    image: str = Field(description="The picture: base64, or a `data:` URL.", examples=["iVBORw0KGgo..."])
+
+
+class BatchImage(ImageRequest):
+    id: str | int | None = Field(None, description="Echoed in the answer.", examples=["c17"])
+
+
+class BatchRequest(BaseModel):
+    images: list[BatchImage] = Field(min_length=1)
+
+
+class Health(BaseModel):
+    live: bool
+    ready: bool
+    version: str = Field(description="Version of the service.")
+    model: ModelName | None
+
+
+class Tensor(BaseModel):
+    name: str
+    type: str
+    shape: list[int | str]
+    description: str
+
+
+class ModelDescription(ModelName):
+    """The record of the model that answers."""
+
+    architecture: str
+    preprocessing_version: str
+    labels: list[int]
+    input: Tensor
+    outputs: list[Tensor]
+    thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
+    training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
+    metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")

@@ -1,0 +1,97 @@
+"""`digits serve`: uvicorn with the settings this service needs, one process or several that share their metrics."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from service import logs
+from service.classifier import DigitClassifier
+from service.errors import SettingError
+from service.settings import Settings, unknown_variables
+
+# Load balancers close an idle connection after 60 s; closing first would cost them a request now and then.
+KEEP_ALIVE_SECONDS = 75
+SHUTDOWN_SECONDS = 20
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        StartupError: the model is not what the contract describes, or the folder for metrics cannot be used.
+    """
+    logs.configure(settings.log_format, settings.log_level)
+    for warning in unknown_variables():
+        logs.LOGGER.warning(warning)
+    _check_model(settings)
+    if settings.workers == 1:
+        uvicorn.Server(_config(settings)).run()
+        return
+    with _metrics_dir(settings):
+        _export(settings)
+        config = _config(settings)
+        _Supervisor(config, sockets=[config.bind_socket()]).run()
+
+
+class _Supervisor(Multiprocess):
+    """Replaces a worker that died, and takes its share out of the gauges of the living."""
+
+    def keep_subprocess_alive(self) -> None:
+        # Not at the top: the library reads PROMETHEUS_MULTIPROC_DIR when it is first imported.
+        from prometheus_client.multiprocess import mark_process_dead
+
+        before = {process.pid for process in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {process.pid for process in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
+def _check_model(settings: Settings) -> None:
+    """Refuse a bad model before the first worker starts: a message instead of a crash loop."""
+    DigitClassifier.load(settings.model_path).warm_up()
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        "service.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+
+
+def _export(settings: Settings) -> None:
+    """Hand the settings to the workers: what the command line changed, they read from the environment as well."""
+    for field, value in settings.model_dump(exclude_none=True).items():
+        os.environ[f"DIGITS_{field.upper()}"] = str(value)
+
+
+@contextmanager
+def _metrics_dir(settings: Settings) -> Iterator[None]:
+    """An empty folder for the workers' metric files; emptied before, since they count on where others stopped."""
+    with ExitStack() as stack:
+        folder = settings.metrics_dir or Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="digits-metrics-"))
+        )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for stale in folder.glob("*.db"):
+                stale.unlink()
+        except OSError as exc:
+            raise SettingError(f"DIGITS_METRICS_DIR={str(folder)!r} cannot be used: {exc.strerror}") from exc
+        # Read by prometheus_client when it is first imported, here and in the workers.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        yield

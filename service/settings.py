@@ -1,0 +1,96 @@
+"""Settings: the only reader of the environment.
+
+Read once at start, validated, frozen, handed inward. A bad value stops the start with a message that names the
+variable, the value and what is allowed.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import SettingError
+
+PREFIX = "DIGITS_"
+MIB = 2**20
+
+# Variables with our prefix that are not the service's: training's, and what Kubernetes sets for a Service "digits".
+_FOREIGN = ("DIGITS_DATA_DIR", "DIGITS_QMNIST_DIR", "DIGITS_SERVICE_", "DIGITS_PORT_")
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+def released_model() -> Path:
+    """The released model: inside the wheel where the package was installed, in `models/` of a checkout."""
+    packaged = Path(__file__).parent / "models" / "digits.onnx"
+    return packaged if packaged.exists() else Path(__file__).parent.parent / "models" / "digits.onnx"
+
+
+class Settings(BaseModel):
+    """Everything that can be set, with production-safe defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=256, description="processes; one core each")
+    model_path: Path = Field(default_factory=released_model, description="ONNX model to serve")
+    max_image_bytes: Positive = Field(16 * MIB, description="bytes of one picture")
+    max_batch_bytes: Positive = Field(64 * MIB, description="bytes of one batch request")
+    max_batch_items: Positive = Field(256, description="pictures in one batch request")
+    max_image_pixels: Positive = Field(20_000_000, description="pixels of one picture, checked before decoding")
+    max_unpacked_bytes: Positive = Field(64 * MIB, description="bytes of one archive, unpacked")
+    accept_at: float | None = Field(
+        None, ge=0, le=1, description="least confidence to accept at, instead of the threshold in the model's record"
+    )
+    metrics_dir: Path | None = Field(
+        None, description="folder, best on a tmpfs, for the metric files of several workers; a temporary one if unset"
+    )
+    log_format: Literal["text", "json"] = Field("text", description="form of the log lines")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity to log")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **overrides: object) -> "Settings":
+        """Settings from `DIGITS_*` variables, an empty one counting as unset; `overrides` win where not None.
+
+        Raises:
+            SettingError: a value does not parse or is out of range.
+        """
+        values: dict[str, object] = {
+            field: value for field in cls.model_fields if (value := environ.get(variable(field), "").strip())
+        }
+        values |= {field: value for field, value in overrides.items() if value is not None}
+        try:
+            return cls(**values)  # type: ignore[arg-type]
+        except ValidationError as exc:
+            raise SettingError("\n".join(_explain(error) for error in exc.errors())) from exc
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """A warning for each variable with our prefix that no setting reads, as a misspelt one would be."""
+    known = [variable(field) for field in Settings.model_fields]
+    warnings = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_FOREIGN):
+            near = difflib.get_close_matches(name, known, n=1)
+            warnings.append(f"{name} is set but is no setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return warnings
+
+
+def _explain(error: Mapping[str, object]) -> str:
+    location = error["loc"]
+    assert isinstance(location, tuple)
+    field = str(location[0])
+    value = error["input"]
+    message = f"{variable(field)}={value!r} is not allowed: {str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}"
+    if field == "port" and str(value).startswith("tcp://"):
+        message += " (Kubernetes sets this for a Service named digits; set enableServiceLinks: false in the pod)"
+    return message + f" [{Settings.model_fields[field].description}]"

@@ -1,0 +1,71 @@
+"""What the routes share: made once when the application starts, handed to each request, never global."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import anyio
+
+from service.classifier import ModelRecord
+from service.metrics import Metrics
+from service.preprocessing import SIZE
+from service.reader import Reader
+from service.settings import Settings
+from service.uploads import Limits
+
+# The work holds one core at a time; a few threads only keep a large upload from blocking the small ones.
+READER_THREADS = 4
+
+
+@dataclass
+class State:
+    """Everything a request needs beside itself."""
+
+    settings: Settings
+    reader: Reader
+    metrics: Metrics
+    ready: bool = False
+    limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READER_THREADS))
+
+    @property
+    def record(self) -> ModelRecord:
+        return self.reader.classifier.record
+
+    @cached_property
+    def limits(self) -> Limits:
+        settings = self.settings
+        return Limits(
+            image_bytes=settings.max_image_bytes,
+            batch_bytes=settings.max_batch_bytes,
+            unpacked_bytes=settings.max_unpacked_bytes,
+            batch_items=settings.max_batch_items,
+        )
+
+    @cached_property
+    def model_name(self) -> dict[str, str]:
+        return {"name": self.record.name, "version": self.record.version, "sha256": self.record.sha256}
+
+    @cached_property
+    def model_description(self) -> dict[str, Any]:
+        record = self.record
+        thresholds: Mapping[str, Any] = {
+            target: asdict(entry) if entry else None for target, entry in record.thresholds.items()
+        }
+        return self.model_name | {
+            "architecture": record.architecture,
+            "preprocessing_version": record.preprocessing_version,
+            "labels": list(record.labels),
+            "input": _tensor("image", "uint8", ["N", SIZE, SIZE], "white ink on black, MNIST geometry"),
+            "outputs": [
+                _tensor("probabilities", "float32", ["N", 10], "calibrated, given that it is a digit"),
+                _tensor("reject", "float32", ["N"], "probability that this is no digit"),
+            ],
+            "thresholds": thresholds,
+            "training": record.training,
+            "metrics": record.metrics,
+        }
+
+
+def _tensor(name: str, kind: str, shape: list[int | str], description: str) -> dict[str, Any]:
+    return {"name": name, "type": kind, "shape": shape, "description": description}
