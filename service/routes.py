@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import anyio
+import numpy as np
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from PIL import Image
@@ -115,9 +116,10 @@ def _accept_at(options: ReadOptions, state: State) -> float | None:
 def _prediction(reading: Reading, options: ReadOptions) -> dict[str, Any]:
     prediction: dict[str, Any] = {
         "digit": reading.digit,
-        "confidence": reading.confidence,
+        # As float32, so that it is written with the same digits as its place among the probabilities.
+        "confidence": np.float32(reading.confidence),
         "probabilities": reading.probabilities,
-        "reject": reading.reject,
+        "reject": np.float32(reading.reject),
         "decision": reading.decision,
         "reasons": reading.reasons,
     }

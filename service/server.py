@@ -1,6 +1,7 @@
 """`digits serve`: uvicorn with the settings this service needs, one process or several that share their metrics."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,9 @@ def serve(settings: Settings) -> None:
         logs.LOGGER.warning(warning)
     _check_model(settings)
     if settings.workers == 1:
+        # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked for ends with 0.
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, lambda *_: None)
         uvicorn.Server(_config(settings)).run()
         return
     with _metrics_dir(settings):

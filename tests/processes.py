@@ -1,0 +1,71 @@
+"""Real processes: `digits` as a user starts it."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+START_SECONDS = 60
+
+
+@dataclass
+class Server:
+    """A running service and what it wrote to its log."""
+
+    process: subprocess.Popen[str]
+    url: str = ""
+    log: list[str] = field(default_factory=list)
+
+    def children(self) -> list[int]:
+        """Process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def run_digits(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "service.cli", *arguments],
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+
+
+@contextmanager
+def serving(**environ: str) -> Iterator[Server]:
+    """`digits serve` on a free port, from its readiness to its end."""
+    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
+    with subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.PIPE, text=True) as process:
+        yield from _follow(process)
+
+
+def _follow(process: subprocess.Popen[str]) -> Iterator[Server]:
+    server = Server(process)
+    listening = threading.Event()
+
+    def follow() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            server.log.append(line)
+            # uvicorn announces the address before the workers, and a single server once it is ready.
+            if found := re.search(r"running on (http://\S+)", line):
+                server.url = found.group(1)
+                listening.set()
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    try:
+        assert listening.wait(START_SECONDS), "".join(server.log)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(START_SECONDS)
+        thread.join()
