@@ -30,6 +30,7 @@ def serve(settings: Settings) -> None:
     for warning in unknown_variables():
         logs.LOGGER.warning(warning)
     _check_model(settings)
+    _export(settings)
     if settings.workers == 1:
         # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked for ends with 0.
         for stop in (signal.SIGTERM, signal.SIGINT):
@@ -37,7 +38,6 @@ def serve(settings: Settings) -> None:
         uvicorn.Server(_config(settings)).run()
         return
     with _metrics_dir(settings):
-        _export(settings)
         config = _config(settings)
         _Supervisor(config, sockets=[config.bind_socket()]).run()
 
@@ -78,7 +78,7 @@ def _config(settings: Settings) -> uvicorn.Config:
 
 
 def _export(settings: Settings) -> None:
-    """Hand the settings to the workers: what the command line changed, they read from the environment as well."""
+    """Hand the settings to the application, which reads the environment: what the command line said counts too."""
     for field, value in settings.model_dump(exclude_none=True).items():
         os.environ[f"DIGITS_{field.upper()}"] = str(value)
 
