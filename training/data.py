@@ -8,6 +8,7 @@ stratified sample.
 
 import gzip
 import hashlib
+import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -161,14 +162,14 @@ def _read_mnist(folder: Path) -> tuple[Digits, Digits]:
 
 def _read_npz(path: Path) -> tuple[Digits, Digits]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             train = _checked(arrays["x_train"], arrays["y_train"], f"{path} (train)")
             test = _checked(arrays["x_test"], arrays["y_test"], f"{path} (test)")
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except KeyError as exc:
         raise DataError(f"{path} lacks an array: {exc.args[0]}; needed: x_train, y_train, x_test, y_test") from exc
-    except (OSError, ValueError, EOFError, zlib.error) as exc:
+    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as exc:
         raise DataError(f"{path} is no readable .npz file") from exc
     return train, test
 

@@ -89,12 +89,13 @@ def _complete(url: str, part: Path) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _continue_part(url, part)
-            return
         except urllib.error.HTTPError:
             raise  # the server answered; asking again would not change its mind
         except _FAILURES:
             if attempt == ATTEMPTS:
                 raise
+        else:
+            return
 
 
 def _continue_part(url: str, part: Path) -> None:

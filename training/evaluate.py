@@ -96,7 +96,7 @@ def evaluate_uploads(classifier: DigitClassifier, digits: Digits) -> dict[str, A
                 decisions["error"] += 1
             else:
                 decisions[reading.decision.value] += 1
-                hits += reading.digit == label
+                hits += int(reading.digit == label)
     return accuracy_of(hits, len(digits)) | {"decisions": decisions}
 
 

@@ -8,6 +8,7 @@ training ends with the same weights as one that ran through.
 
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -174,12 +175,12 @@ class Trainer:
             RunError: the checkpoint is broken or of another network.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 self.history = json.loads(str(arrays["history"]))
                 for i, variable in enumerate(self._variables()):
                     variable.assign(arrays[f"state{i:04}"])
                 self.average = [arrays[f"average{i:04}"] for i in range(len(self.average))]
-        except (OSError, ValueError, KeyError, EOFError) as exc:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
             raise RunError(f"the checkpoint {path} is broken or of another network; remove it to start over") from exc
 
     def _step(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Mapping[str, float]:
