@@ -1,0 +1,204 @@
+"""Export: a run's network, with scaling and temperature, as one ONNX graph that answers uint8 digits.
+
+Every dense layer is exported as the convolution that it equals. Convolutions work image by image, so an answer does
+not depend on the batch it is in, to the last bit and on any processor; matrix products pick another kernel, with
+another order of summation, by the number of rows. It also leaves nothing to reshape between features and classes.
+
+The head is the same for every network: softmax over ten logits gives `probabilities`, softmax over eleven gives
+`reject`. A network without a reject class gets an eleventh logit so low that its probability is exactly 0.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.preprocessing import PREPROCESSING_VERSION, SIZE
+from training.calibrate import apply_temperature
+from training.data import Digits, sha256
+from training.errors import ExportError
+from training.evaluate import load_classifier, load_keras_model
+from training.runs import Run
+from training.train import predict_logits
+
+NAME = "digits"
+UNRELEASED = "0.0.0"
+OPSET = 17  # tf2onnx 1.17 knows the file format only up to opset 18
+MAX_BYTES = 1_000_000
+MAX_DIFFERENCE = 1e-4
+MAX_CHANGED_LABELS = 0
+
+# exp(-1e4 / temperature) underflows to 0 at any temperature that calibration may choose.
+NEVER = -1e4
+
+# Signs of shapes computed at run time: each costs more than it does, and none is needed for a fixed 28x28.
+_FORBIDDEN = frozenset({"Shape", "Gather", "Slice", "Concat", "Transpose", "Unsqueeze", "Squeeze", "Loop", "If"})
+
+
+def export_run(run: Run, test: Digits) -> dict[str, Any]:
+    """Export a calibrated run to its digits.onnx, check it, and write export.json.
+
+    Args:
+        run: trained and calibrated.
+        test: digits on which graph and network must agree.
+
+    Raises:
+        RunError: the run has no model or is not calibrated.
+        ExportError: the graph holds other operations, is too large, or does not answer as the network does.
+    """
+    calibration = run.read("calibration")
+    model = load_keras_model(run.model_path)
+    graph = convert(model, calibration["temperature"])
+    write_metadata(graph, metadata(run, UNRELEASED, {}))
+    part = run.onnx_path.with_suffix(".part.onnx")
+    part.write_bytes(graph.SerializeToString())
+    try:
+        result = check_graph(graph, part) | {"parity": check_parity(model, calibration["temperature"], part, test)}
+        part.replace(run.onnx_path)
+    finally:
+        part.unlink(missing_ok=True)
+    run.write("export", result | {"sha256": sha256(run.onnx_path)})
+    return run.read("export")
+
+
+def convert(model: Any, temperature: float) -> Any:
+    """The ONNX graph of a network from float `[N, 28, 28, 1]` to logits `[N, 10]` or `[N, 11]`."""
+    import tensorflow as tf
+    import tf2onnx
+
+    network = as_convolutions(model)
+    classes = int(model.output_shape[-1])
+
+    def answer(image: Any) -> dict[str, Any]:
+        scaled = tf.cast(image, tf.float32) * np.float32(1 / 255)
+        logits = network(tf.reshape(scaled, [-1, SIZE, SIZE, 1]), training=False)
+        logits = tf.reshape(logits, [-1, 11]) * np.float32(1 / temperature)
+        digits, _ = tf.split(logits, [10, 1], axis=1)
+        _, reject = tf.split(tf.nn.softmax(logits), [10, 1], axis=1)
+        return {"probabilities": tf.nn.softmax(digits), "reject": tf.reshape(reject, [-1])}
+
+    if classes not in (10, 11):
+        raise ExportError(f'the network has {classes} classes; only 10, or 11 with "no digit", can be exported')
+    signature = [tf.TensorSpec((None, SIZE, SIZE), tf.uint8, name="image")]
+    graph, _ = tf2onnx.convert.from_function(tf.function(answer), input_signature=signature, opset=OPSET)
+    _name_batch_axis(graph)
+    return graph
+
+
+def as_convolutions(model: Any) -> Any:
+    """The same network with Flatten and Dense as convolutions, and eleven classes.
+
+    A dense layer on a flattened `[height, width, channels]` is a convolution whose kernel covers all of it; one on a
+    vector is a convolution of kernel 1 on a 1x1 picture.
+    """
+    from training.backend import keras
+
+    last = model.layers[-1].name
+    if not isinstance(model.layers[-1], keras.layers.Dense):
+        raise ExportError(f"the network ends in {type(model.layers[-1]).__name__}; only a Dense end can be exported")
+    kernels: dict[str, tuple[int, int]] = {}
+    flattened = [(1, 1)]
+
+    def clone(layer: Any) -> Any:
+        if isinstance(layer, keras.layers.Flatten):
+            flattened.append(tuple(layer.input.shape[1:3]))
+            return keras.layers.Identity(name=layer.name)
+        if isinstance(layer, keras.layers.Dense):
+            kernels[layer.name] = flattened.pop() if len(flattened) > 1 else (1, 1)
+            units = 11 if layer.name == last else layer.units
+            return keras.layers.Conv2D(units, kernels[layer.name], activation=layer.activation, name=layer.name)
+        if isinstance(layer, keras.layers.GlobalAveragePooling2D):
+            return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    network = keras.models.clone_model(model, clone_function=clone)
+    for layer in model.layers:
+        weights = layer.get_weights()
+        if layer.name in kernels:
+            weights = _dense_as_convolution(weights, kernels[layer.name], eleven=layer.name == last)
+        network.get_layer(layer.name).set_weights(weights)
+    return network
+
+
+def check_graph(graph: Any, path: Path) -> dict[str, Any]:
+    """Operations and size of the graph.
+
+    Raises:
+        ExportError: it computes shapes at run time, or the file is larger than 1 MB.
+    """
+    operations = Counter(node.op_type for node in graph.graph.node)
+    if found := sorted(_FORBIDDEN & set(operations)):
+        raise ExportError(f"the graph holds {', '.join(found)}; its shapes must be constant")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ExportError(f"the exported file has {size} bytes; at most {MAX_BYTES} are allowed")
+    return {"operations": dict(sorted(operations.items())), "bytes": size, "opset": OPSET}
+
+
+def check_parity(model: Any, temperature: float, path: Path, digits: Digits) -> dict[str, Any]:
+    """Compare the file, run as the service runs it, with the network.
+
+    Raises:
+        ExportError: a label changed, or a probability differs by more than 1e-4.
+    """
+    expected, expected_reject = apply_temperature(predict_logits(model, digits.images), temperature)
+    probabilities, reject = load_classifier(path).predict(digits.images)
+    changed = int((probabilities.argmax(axis=1) != expected.argmax(axis=1)).sum())
+    difference = float(max(np.abs(probabilities - expected).max(), np.abs(reject - expected_reject).max()))
+    if changed > MAX_CHANGED_LABELS or not difference <= MAX_DIFFERENCE:
+        raise ExportError(
+            f"the graph does not answer as the network: {changed} of {len(digits)} labels changed, probabilities "
+            f"differ by up to {difference:.2g}; allowed are {MAX_CHANGED_LABELS} and {MAX_DIFFERENCE:g}"
+        )
+    return {"n": len(digits), "changed_labels": changed, "max_difference": difference}
+
+
+def metadata(run: Run, version: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file says of itself."""
+    config, calibration = run.read("config"), run.read("calibration")
+    return {
+        "name": NAME,
+        "version": version,
+        "preprocessing_version": PREPROCESSING_VERSION,
+        "architecture": run.recipe.architecture,
+        "labels": list(range(10)),
+        "thresholds": calibration["thresholds"],
+        "calibration": {name: value for name, value in calibration.items() if name != "thresholds"},
+        "training": {
+            "run": run.id,
+            "recipe": config["recipe"],
+            "seed": config["seed"],
+            "data": config["data"],
+            "git": config["git"],
+            "packages": config["machine"]["packages"],
+            **run.read("training"),
+        },
+        "metrics": dict(metrics),
+    }
+
+
+def write_metadata(graph: Any, entries: Mapping[str, Any]) -> None:
+    """Put the record into the graph: texts as they are, everything else as JSON."""
+    import onnx
+
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in entries.items()}
+    onnx.helper.set_model_props(graph, texts)
+
+
+def _dense_as_convolution(
+    weights: list[NDArray[np.float32]], kernel: tuple[int, int], *, eleven: bool
+) -> list[NDArray[np.float32]]:
+    matrix, bias = weights  # [inputs, units], [units]
+    if eleven and len(bias) == 10:
+        matrix = np.pad(matrix, ((0, 0), (0, 1)))
+        bias = np.append(bias, np.float32(NEVER))
+    return [matrix.reshape(*kernel, -1, len(bias)), bias]
+
+
+def _name_batch_axis(graph: Any) -> None:
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"

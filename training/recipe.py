@@ -1,0 +1,74 @@
+"""A recipe: everything that decides how a network is trained, but the seed and the data. Saved beside each result."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from training.errors import RecipeError
+
+Loss = Literal["sparse_categorical_crossentropy", "categorical_crossentropy"]
+Schedule = Literal["constant", "cosine"]
+
+_CHOICES = {
+    "loss": ("sparse_categorical_crossentropy", "categorical_crossentropy"),
+    "schedule": ("constant", "cosine"),
+    "optimizer": ("adam", "adamw", "rmsprop", "sgd"),
+    "classes": (10, 11),
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train one network.
+
+    `classes` is 10, or 11 where the eleventh stands for "no digit". `batches` names the source of training batches
+    in `training.train.BATCHES`. `warmup` is the share of all steps in which the learning rate rises linearly;
+    `cosine` then lets it fall to a hundredth of its peak. `ema` is the decay per step of the averaged weights that
+    are kept at the end, 0 for none.
+    """
+
+    architecture: str
+    classes: int = 10
+    epochs: int = 5
+    batch_size: int = 128
+    batches: str = "shuffled"
+    loss: Loss = "sparse_categorical_crossentropy"
+    label_smoothing: float = 0.0
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    warmup: float = 0.0
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field, allowed in _CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise RecipeError(f"recipe field {field} is {getattr(self, field)!r}; allowed: {_listed(allowed)}")
+        for field in ("epochs", "batch_size"):
+            if getattr(self, field) < 1:
+                raise RecipeError(f"recipe field {field} is {getattr(self, field)}; it must be at least 1")
+        if self.label_smoothing and self.loss == "sparse_categorical_crossentropy":
+            raise RecipeError("label_smoothing needs loss 'categorical_crossentropy'")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, entries: Mapping[str, Any]) -> "Recipe":
+        """Rebuild a saved recipe.
+
+        Raises:
+            RecipeError: an entry is unknown, missing or not allowed.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(entries) - known):
+            raise RecipeError(f"unknown recipe field {unknown[0]!r}; known: {_listed(sorted(known))}")
+        if "architecture" not in entries:
+            raise RecipeError("the recipe names no architecture")
+        return cls(**entries)
+
+
+def _listed(values: Any) -> str:
+    return ", ".join(str(value) for value in values)

@@ -1,0 +1,164 @@
+"""Release: a run that is good enough -> models/digits.onnx, digits.json and README.md.
+
+Everything is measured once more on the very file that is released: parity with the network, accuracy on the test
+set, accuracy of uploads, the service's own check of the contract. Nothing is written unless all of it holds.
+"""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from training.data import Dataset, sha256
+from training.errors import ReleaseError, RunError
+from training.evaluate import evaluate, evaluate_uploads, load_classifier, load_keras_model
+from training.export import check_parity, metadata, write_metadata
+from training.runs import Run, write_json
+
+MINIMUM_ACCURACY = 0.985
+MAX_UPLOAD_LOSS = 0.001
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_TEMPLATE = Path(__file__).with_name("model_card.md")
+
+
+def release_run(
+    run: Run, dataset: Dataset, version: str, folder: Path, *, minimum_accuracy: float = MINIMUM_ACCURACY
+) -> dict[str, Any]:
+    """Put an exported run into a folder of released models.
+
+    Raises:
+        ReleaseError: the version is none, or the artifact is less accurate than asked.
+        ExportError: the artifact does not answer as the network does.
+        RunError: the run lacks something, or its artifact is not what the contract describes.
+    """
+    if not _VERSION.fullmatch(version):
+        raise ReleaseError(f"the version {version!r} is not of the form 1.2.3")
+    if sha256(_exported(run)) != run.read("export")["sha256"]:
+        raise ReleaseError(f"{run.onnx_path} was changed since it was exported; export it again")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="release-") as scratch:
+        candidate = Path(scratch) / "digits.onnx"
+        _stamp(run, candidate, version, {})
+        metrics = _measure(run, candidate, dataset)
+        _check(metrics, minimum_accuracy)
+        _stamp(run, candidate, version, metrics)
+        record = metadata(run, version, metrics) | {"sha256": load_classifier(candidate).record.sha256}
+        card = model_card(record, candidate.stat().st_size)
+        write_json(folder / "digits.json", record)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        candidate.replace(folder / "digits.onnx")
+    return record
+
+
+def model_card(record: Mapping[str, Any], size: int) -> str:
+    """The model card, Markdown: every number in it comes from the record."""
+    training, metrics = record["training"], record["metrics"]
+    recipe, split = training["recipe"], training["data"]["split"]
+    values = {
+        **{key: record[key] for key in ("version", "sha256", "architecture", "preprocessing_version")},
+        "size": f"{size:,}",
+        "parameters": f"{training['parameters']:,}",
+        "split": _split_in_words(split),
+        "train_n": f"{split['train']:,}",
+        "recipe": _recipe_in_words(recipe),
+        "seed": training["seed"],
+        "commit": training["git"]["commit"] or "unknown",
+        "metrics": _metrics_table(metrics),
+        "per_class": _class_table(metrics["test"]["per_class"]),
+        "parity": _parity_in_words(metrics["parity"]),
+        "temperature": f"{record['calibration']['temperature']:.3f}",
+        "nll": f"{record['calibration']['nll_before']:.4f} to {record['calibration']['nll_after']:.4f}",
+        "thresholds": _threshold_table(record["thresholds"]),
+        "hashes": "\n".join(f"| `{name}` | `{value}` |" for name, value in training["data"]["hashes"].items()),
+    }
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+
+
+def _exported(run: Run) -> Path:
+    if not run.onnx_path.is_file():
+        raise RunError(f"{run.onnx_path} is missing; `python -m training export {run.folder}` writes it")
+    return run.onnx_path
+
+
+def _stamp(run: Run, path: Path, version: str, metrics: Mapping[str, Any]) -> None:
+    import onnx
+
+    graph = onnx.load(run.onnx_path)
+    write_metadata(graph, metadata(run, version, metrics))
+    path.write_bytes(graph.SerializeToString())
+
+
+def _measure(run: Run, candidate: Path, dataset: Dataset) -> dict[str, Any]:
+    model, classifier = load_keras_model(run.model_path), load_classifier(candidate)
+    temperature = run.read("calibration")["temperature"]
+    classifier.warm_up()
+    validation = evaluate(classifier.predict, dataset.validation)
+    return {
+        "test": evaluate(classifier.predict, dataset.test),
+        "uploads": evaluate_uploads(classifier, dataset.test),
+        "validation": {key: validation[key] for key in ("n", "errors", "accuracy", "interval", "nll", "brier")},
+        "parity": check_parity(model, temperature, candidate, dataset.test),
+    }
+
+
+def _check(metrics: Mapping[str, Any], minimum_accuracy: float) -> None:
+    arrays, uploads = metrics["test"]["accuracy"], metrics["uploads"]["accuracy"]
+    if arrays < minimum_accuracy:
+        raise ReleaseError(f"the accuracy on the test set is {arrays:.4f}; at least {minimum_accuracy:.4f} is asked")
+    if uploads < arrays - MAX_UPLOAD_LOSS:
+        raise ReleaseError(
+            f"as uploads the test set is read with {uploads:.4f}, as arrays with {arrays:.4f}; "
+            f"at most {MAX_UPLOAD_LOSS} may be lost"
+        )
+
+
+def _split_in_words(split: Mapping[str, Any]) -> str:
+    if split["method"] == "by writer":
+        writers = f"{split['validation_writers']} of {split['writers']} writers"
+        return f"{split['validation']:,} digits of {writers}, none of whom is in the training part"
+    return f"{split['validation']:,} digits, stratified by class"
+
+
+def _recipe_in_words(recipe: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in recipe.items() if key != "architecture")
+
+
+def _metrics_table(metrics: Mapping[str, Any]) -> str:
+    names = {
+        "test": "MNIST test, arrays",
+        "uploads": "MNIST test, as PNG uploads through the service",
+        "validation": "validation",
+    }
+    return "\n".join(_metrics_row(title, metrics[name]) for name, title in names.items())
+
+
+def _metrics_row(title: str, scores: Mapping[str, Any]) -> str:
+    low, high = scores["interval"]
+    fits = f"{scores['nll']:.4f} | {scores['brier']:.4f}" if "nll" in scores else "- | -"
+    return f"| {title} | {scores['n']:,} | {scores['accuracy']:.2%} | {low:.2%} to {high:.2%} | {fits} |"
+
+
+def _class_table(rows: list[Mapping[str, Any]]) -> str:
+    return "\n".join(
+        f"| {row['digit']} | {row['n']:,} | {row['precision']:.4f} | {row['recall']:.4f} | {row['f1']:.4f} |"
+        for row in rows
+    )
+
+
+def _threshold_table(thresholds: Mapping[str, Mapping[str, Any] | None]) -> str:
+    return "\n".join(
+        f"| {float(target):.1%} | {entry['accept_at']:.6f} | {entry['coverage']:.2%} "
+        f"| {entry['error']:.3%} | {entry['error_upper']:.3%} | {entry['n']:,} |"
+        if entry
+        else f"| {float(target):.1%} | none keeps the promise: nothing is accepted | - | - | - | - |"
+        for target, entry in thresholds.items()
+    )
+
+
+def _parity_in_words(parity: Mapping[str, Any]) -> str:
+    return (
+        f"{parity['changed_labels']} of {parity['n']:,} labels changed, "
+        f"largest difference of a probability {parity['max_difference']:.1e}"
+    )
