@@ -96,6 +96,9 @@ class _Row:
 def _predict(options: argparse.Namespace) -> int:
     settings = Settings.from_env(model_path=options.model_path)
     paths = list(_pictures(options.paths))
+    if not paths:
+        print(f"digits: no pictures ({', '.join(sorted(_SUFFIXES))}) in the given folders", file=sys.stderr)
+        return 1
     write = {"table": _table, "jsonl": _jsonl, "csv": _csv}[options.format](sys.stdout)
     failed = 0
     for row in _with_progress(_read(settings, paths), len(paths)):
@@ -103,7 +106,7 @@ def _predict(options: argparse.Namespace) -> int:
         failed += row.failed
     if failed:
         print(f"digits: {failed} of {len(paths)} pictures could not be read", file=sys.stderr)
-    return 1 if failed or not paths else 0
+    return 1 if failed else 0
 
 
 def _pictures(paths: Iterable[Path]) -> Iterator[Path]:

@@ -32,7 +32,9 @@ CONTRACT = {
 def samples(client: TestClient) -> dict[tuple[str, frozenset], float]:
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {
-        (sample.name, frozenset(sample.labels.items())): sample.value for family in families for sample in family.samples
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
     }
 
 
@@ -115,7 +117,9 @@ def test_openmetrics_is_given_when_asked_for(client: TestClient) -> None:
 
 def test_stage_buckets_begin_where_the_stages_do(client: TestClient) -> None:
     client.post("/predict", content=pictures.png(7))
-    bounds = re.findall(r'digit_stage_duration_seconds_bucket\{le="([^"]+)",stage="infer"\}', client.get("/metrics").text)
+    bounds = re.findall(
+        r'digit_stage_duration_seconds_bucket\{le="([^"]+)",stage="infer"\}', client.get("/metrics").text
+    )
     assert float(bounds[0]) == 50e-6
 
 

@@ -36,7 +36,7 @@ class Mirror(BaseHTTPRequestHandler):
         self.end_headers()
         if behaviour == "wrong":
             body = bytes(len(body))
-        if behaviour == "cut" and not start or behaviour == "always-cut":
+        if (behaviour == "cut" and not start) or behaviour == "always-cut":
             body = body[: len(body) // 3]
         self.wfile.write(body)
 
