@@ -5,17 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from service import __version__, health, logs, openapi, routes
 from service.classifier import DigitClassifier
-from service.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ServiceError
+from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
-from service.problems import problem_response
 from service.reader import Reader
-from service.schemas import ReadOptions
 from service.settings import Settings
 from service.state import State
 
@@ -50,49 +47,22 @@ def create_app(configured: Settings | None = None) -> FastAPI:
     app = FastAPI(title="digits", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.include_router(routes.router)
     app.include_router(health.router)
-    app.add_middleware(RequestMiddleware, metrics=metrics)
-    _handle_errors(app, metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics, direct=routes.DIRECT)
+    _handle_errors(app)
     _document(app)
     return app
 
 
-def _handle_errors(app: FastAPI, metrics: Metrics) -> None:
-    def answer(request: Request, error: ServiceError, headers: dict[str, str] | None = None) -> Response:
-        metrics.rejected.labels(error.code).inc()
-        response = problem_response(error, request.scope)
-        response.headers.update(headers or {})
-        return response
-
-    @app.exception_handler(ServiceError)
-    async def service_error(request: Request, error: ServiceError) -> Response:
-        return answer(request, error)
-
-    @app.exception_handler(RequestValidationError)
-    async def bad_query(request: Request, error: RequestValidationError) -> Response:
-        return answer(request, InvalidRequest("; ".join(_explain(problem) for problem in error.errors())))
+def _handle_errors(app: FastAPI) -> None:
+    """Turn the router's own errors into ours; the middleware answers them all."""
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "")
-            detail = f"{request.method} is not allowed here; allowed: {allowed}"
-            return answer(request, MethodNotAllowed(detail), {"Allow": allowed})
         if error.status_code == 404:
-            return answer(request, NotFound("there is no such route; see /docs"))
-        if error.status_code < 500:
-            return answer(request, InvalidRequest("the request is malformed"))
-        return answer(request, InternalError("the request failed in the service"))
-
-
-def _explain(problem: dict[str, Any]) -> str:
-    name = problem["loc"][-1]
-    if problem["type"] == "extra_forbidden":
-        allowed = ", ".join(ReadOptions.model_fields)
-        return f"there is no query parameter '{name}'; allowed are {allowed}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return (
-        f"the query parameter '{name}' has the value {str(problem['input'])[:60]!r}: {message[:1].lower()}{message[1:]}"
-    )
+            raise NotFound("there is no such route; see /docs")
+        if error.status_code == 405:
+            raise MethodNotAllowed(request.method, (error.headers or {}).get("Allow", ""))
+        raise error
 
 
 def _document(app: FastAPI) -> None:

@@ -12,6 +12,9 @@ the caller and never repeats a library's text, a memory address or a path of the
 `StartupError` is not answered over HTTP: it stops the start, with a message for the operator.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 
 class ServiceError(Exception):
     """A request, or one item of a batch, that cannot be answered with a prediction."""
@@ -19,7 +22,7 @@ class ServiceError(Exception):
     status = 500
     code = "internal_error"
     title = "Internal error"
-    retry_after: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -40,6 +43,7 @@ class Unauthorized(ServiceError):
     status = 401
     code = "unauthorized"
     title = "Unauthorized"
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
 class NotFound(ServiceError):
@@ -56,6 +60,10 @@ class MethodNotAllowed(ServiceError):
     status = 405
     code = "method_not_allowed"
     title = "Method not allowed"
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method[:20]} is not allowed here; allowed: {allowed}")
+        self.headers = {"Allow": allowed}
 
 
 class TooLarge(ServiceError):
@@ -88,7 +96,7 @@ class Overloaded(ServiceError):
     status = 429
     code = "overloaded"
     title = "Overloaded"
-    retry_after = 1
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class InternalError(ServiceError):
@@ -101,7 +109,7 @@ class Unavailable(ServiceError):
     status = 503
     code = "unavailable"
     title = "Unavailable"
-    retry_after = 1
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class DeadlineExceeded(ServiceError):

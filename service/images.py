@@ -15,6 +15,8 @@ from service.errors import InvalidImage, TooLarge
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 DEFAULT_MAX_PIXELS = 20_000_000
+_LIGHT_PIXELS = 512 * 512
+LIGHT_BYTES = 64 * 1024
 
 # Our own limit is checked on the header; Pillow's warning at half of its limit would only be noise.
 Image.MAX_IMAGE_PIXELS = None
@@ -62,6 +64,18 @@ def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
             return _flatten(ImageOps.exif_transpose(image))
         except _BROKEN as exc:
             raise InvalidImage(f"the {image.format} data is truncated or corrupt") from exc
+
+
+def is_light(data: bytes) -> bool:
+    """Whether decoding takes so little time that an event loop may wait for it: told from a few bytes of the head.
+
+    A PNG tells its size there. A JPEG packs at most some hundred pixels into a byte, and is scaled down while it is
+    decoded. The other formats can hide a huge picture in few bytes.
+    """
+    if data.startswith(b"\x89PNG") and len(data) < LIGHT_BYTES:
+        width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+        return bool(width * height <= _LIGHT_PIXELS)
+    return data.startswith(b"\xff\xd8") and len(data) < LIGHT_BYTES // 4
 
 
 def pages(data: bytes, *, max_pages: int) -> Iterator[Page]:

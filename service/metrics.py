@@ -5,7 +5,8 @@ With several workers each process writes its values into files of one folder (`P
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from prometheus_client import (
     GC_COLLECTOR,
@@ -90,6 +91,29 @@ class Metrics:
             for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
                 registry.register(collector)
 
+        self._children: dict[tuple[object, ...], Any] = {}
+
+    def _child(self, metric: Counter | Histogram, *labels: object) -> Any:
+        """A metric's child for these labels; looking it up in the client takes longer than counting."""
+        key = (metric, *labels)
+        if key not in self._children:
+            self._children[key] = metric.labels(*map(str, labels))
+        return self._children[key]
+
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._child(self.requests, method, route, status).inc()
+        self._child(self.request_seconds, method, route).observe(seconds)
+
+    def observe_stages(self, seconds: Mapping[str, float]) -> None:
+        """Record how long a request spent in each stage."""
+        for stage, duration in seconds.items():
+            self._child(self.stage_seconds, stage).observe(duration)
+
+    def count_refusal(self, error: ServiceError) -> None:
+        """Count a request that was answered with an error."""
+        self._child(self.rejected, error.code).inc()
+
     def observe_model(self, record: ModelRecord) -> None:
         self.model_info.labels(record.name, record.version, record.sha256).set(1)
 
@@ -98,9 +122,9 @@ class Metrics:
         for result in results:
             if isinstance(result, ServiceError):
                 continue
-            self.predictions.labels("none" if result.digit is None else str(result.digit), result.decision).inc()
+            self._child(self.predictions, "none" if result.digit is None else result.digit, result.decision).inc()
             for reason in result.reasons:
-                self.reasons.labels(reason).inc()
+                self._child(self.reasons, reason).inc()
             if result.digit is not None:
                 self.confidence.observe(result.confidence)
 

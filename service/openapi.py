@@ -4,7 +4,7 @@ from typing import Any
 
 from service import errors
 from service.problems import MEDIA_TYPE
-from service.schemas import BatchRequest, ImageRequest, Problem
+from service.schemas import BatchRequest, ImageRequest, Problem, ReadOptions
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/gif", "image/tiff", "image/webp")
@@ -31,8 +31,20 @@ def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
 
 
+def _parameters() -> list[dict[str, Any]]:
+    """The query parameters, which the routes read themselves."""
+    schema = ReadOptions.model_json_schema()
+    return [
+        {"in": "query", "name": name, "required": False, "description": entry.pop("description"), "schema": entry}
+        for name, entry in schema["properties"].items()
+    ]
+
+
 def _body(description: str, content: dict[str, Any]) -> dict[str, Any]:
-    return {"requestBody": {"required": True, "description": description, "content": content}}
+    return {
+        "parameters": _parameters(),
+        "requestBody": {"required": True, "description": description, "content": content},
+    }
 
 
 PREDICT = _body(
@@ -58,21 +70,10 @@ PREDICT_BATCH = _body(
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the schemas that the bodies and errors refer to, and take out what FastAPI assumes of its own errors."""
+    """Add the schemas that the bodies and errors refer to."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (Problem, ImageRequest, BatchRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
-    for path in document["paths"].values():
-        for operation in path.values():
-            _drop_default_validation_error(operation["responses"])
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
     return document
-
-
-def _drop_default_validation_error(responses: dict[str, Any]) -> None:
-    schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if schema.get("$ref", "").endswith("HTTPValidationError"):
-        del responses["422"]

@@ -20,7 +20,4 @@ def problem_response(error: ServiceError, scope: Scope) -> Response:
         "code": error.code,
         "request_id": scope["state"]["request_id"],
     }
-    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-    if error.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(orjson.dumps(problem), error.status, headers, MEDIA_TYPE)
+    return Response(orjson.dumps(problem), error.status, error.headers, MEDIA_TYPE)

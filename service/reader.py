@@ -3,8 +3,9 @@
 The routes, the command line and training's evaluation all come through here, so what is measured is what is served.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 
 import numpy as np
@@ -37,9 +38,10 @@ class Reading:
 class Timings:
     """Seconds spent in each stage of one call, and how many digits the network saw.
 
-    `queue` is the wait before the work began, filled in by who let it wait.
+    `read` and `queue`, receiving the upload and waiting for a turn, are filled in by who did so.
     """
 
+    read: float = 0.0
     decode: float = 0.0
     normalize: float = 0.0
     queue: float = 0.0
@@ -48,12 +50,16 @@ class Timings:
 
 
 @dataclass(frozen=True)
-class _Digit:
+class Digit:
+    """A normalised digit, ready for the network: uint8 `[28, 28]`, and what was noticed on the way to it."""
+
     pixels: NDArray[np.uint8]
     noticed: frozenset[str]
 
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
+
+Source = bytes | images.Page | ServiceError
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,10 @@ class Reader:
 
     classifier: DigitClassifier
     max_pixels: int = images.DEFAULT_MAX_PIXELS
-    accept_at: float | None = field(default=None)
+    accept_at: float | None = None
 
     def read(
-        self,
-        sources: Sequence[bytes | images.Page | ServiceError],
-        *,
-        accept_at: float | None = None,
-        timings: Timings | None = None,
+        self, sources: Iterable[Source], *, accept_at: float | None = None, timings: Timings | None = None
     ) -> list[Reading | ServiceError]:
         """Read each picture; one that cannot be read yields its error and harms no other.
 
@@ -80,28 +82,19 @@ class Reader:
             timings: filled with the seconds that each stage took.
         """
         timings = timings or Timings()
-        threshold = accept_at if accept_at is not None else self.default_accept_at
-        results: list[Reading | ServiceError | _Digit] = [self._normalize(source, timings) for source in sources]
-        digits = [(index, item) for index, item in enumerate(results) if isinstance(item, _Digit)]
-        if digits:
-            started = perf_counter()
-            probabilities, rejects = self.classifier.predict(np.stack([digit.pixels for _, digit in digits]))
-            timings.infer += perf_counter() - started
-            timings.digits += len(digits)
-            for (index, digit), row, reject in zip(digits, probabilities, rejects, strict=True):
-                results[index] = _reading(digit, row, float(reject), threshold)
-        return [result for result in results if not isinstance(result, _Digit)]
+        prepared = [self.prepare(source, timings) for source in sources]
+        digits = [item for item in prepared if isinstance(item, Digit)]
+        if not digits:
+            return [item for item in prepared if not isinstance(item, Digit)]
+        started = perf_counter()
+        probabilities, rejects = self.classifier.predict(np.stack([digit.pixels for digit in digits]))
+        timings.infer += perf_counter() - started
+        timings.digits += len(digits)
+        answers = zip(probabilities, rejects, strict=True)
+        return [self.decide(item, *next(answers), accept_at) if isinstance(item, Digit) else item for item in prepared]
 
-    @property
-    def default_accept_at(self) -> float:
-        """Least confidence to accept at when a call names none."""
-        if self.accept_at is not None:
-            return self.accept_at
-        return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, self.classifier.record.thresholds)
-
-    def _normalize(
-        self, source: bytes | images.Page | ServiceError, timings: Timings
-    ) -> "Reading | ServiceError | _Digit":
+    def prepare(self, source: Source, timings: Timings) -> Digit | Reading | ServiceError:
+        """The first half of the way: the digit as the network takes it; at once the answer where there is no ink."""
         if isinstance(source, ServiceError):
             return source
         started = perf_counter()
@@ -115,11 +108,21 @@ class Reader:
         found = ink.find_ink(image)
         pixels = preprocessing.normalize(found)
         timings.normalize += perf_counter() - decoded
-        return _BLANK if pixels is None else _Digit(pixels, found.noticed)
+        return _BLANK if pixels is None else Digit(pixels, found.noticed)
 
+    def decide(
+        self, digit: Digit, probabilities: NDArray[np.float32], reject: np.float32, accept_at: float | None = None
+    ) -> Reading:
+        """The second half of the way: what the network said of a digit, and what may be done with it."""
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best])
+        threshold = self.default_accept_at if accept_at is None else accept_at
+        decision, reasons = decisions.decide(digit.noticed, confidence, float(reject), threshold)
+        return Reading(best, confidence, probabilities, float(reject), decision, reasons, digit.pixels)
 
-def _reading(digit: _Digit, probabilities: NDArray[np.float32], reject: float, accept_at: float) -> Reading:
-    best = int(probabilities.argmax())
-    confidence = float(probabilities[best])
-    decision, reasons = decisions.decide(digit.noticed, confidence, reject, accept_at)
-    return Reading(best, confidence, probabilities, reject, decision, reasons, digit.pixels)
+    @cached_property
+    def default_accept_at(self) -> float:
+        """Least confidence to accept at when a call names none."""
+        if self.accept_at is not None:
+            return self.accept_at
+        return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, self.classifier.record.thresholds)

@@ -1,78 +1,76 @@
-"""The reading routes: thin. They receive, hand over to the reader in a worker thread, and write the answer."""
+"""The reading routes: thin. They receive, hand over to the reader, and write the answer.
 
+A small picture is read on the event loop: it takes about as long as handing it to a thread and back would. What may
+take longer goes to a worker thread, so that probes and other requests are answered meanwhile.
+"""
+
+import asyncio
 import base64
 import io
-import time
+import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 import anyio
 import numpy as np
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from PIL import Image
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 
-from service import decisions, openapi, uploads
-from service.errors import ServiceError
-from service.reader import Reading, Timings
+from service import decisions, images, openapi, uploads
+from service.admission import Ticket
+from service.errors import DeadlineExceeded, InvalidRequest, ServiceError
+from service.reader import Digit, Reading, Source, Timings
 from service.schemas import BatchPrediction, ModelDescription, Prediction, ReadOptions
 from service.state import State
 
 router = APIRouter(tags=["reading"])
 
 T = TypeVar("T")
-Options = Annotated[ReadOptions, Query()]
+
+_DEFAULTS = ReadOptions()  # type: ignore[call-arg]
 
 
 @router.post(
     "/predict",
     summary="Read one picture of a digit",
     response_model=Prediction,
-    responses=openapi.problems(400, 413, 415, 422, 500),
+    responses=openapi.problems(400, 413, 415, 422, 429, 500, 503, 504),
     openapi_extra=openapi.PREDICT,
 )
-async def predict(request: Request, options: Options) -> Response:
-    state: State = request.state.service
-    started = time.perf_counter()
-    body = await uploads.receive_one(request, state.limits)
-    received = time.perf_counter()
-
-    def read(timings: Timings) -> Reading:
-        picture = uploads.one(body, state.limits)
-        [result] = state.reader.read([picture], accept_at=_accept_at(options, state), timings=timings)
-        if isinstance(result, ServiceError):
-            raise result
-        return result
-
+async def predict(request: Request) -> Response:
+    state: State = request.scope["state"]["service"]
+    options = _options(request)
     timings = Timings()
-    reading = await _in_thread(state, partial(read, timings), timings)
+    with state.admission.admit() as ticket:
+        async with _Deadline(request, state):
+            reading = await _read_one(request, state, ticket, options, timings)
     state.metrics.observe_readings([reading])
-    answer = _prediction(reading, options) | {"model": state.model_name}
-    return _json(answer, _timing(state, received - started, timings))
+    answer = _prediction(reading, options)
+    answer["model"] = state.model_name
+    return _json(answer, _timing(state, timings))
 
 
 @router.post(
     "/predict/batch",
     summary="Read many pictures of digits",
     response_model=BatchPrediction,
-    responses=openapi.problems(400, 413, 415, 422, 500),
+    responses=openapi.problems(400, 413, 415, 422, 429, 500, 503, 504),
     openapi_extra=openapi.PREDICT_BATCH,
 )
-async def predict_batch(request: Request, options: Options) -> Response:
-    state: State = request.state.service
-    started = time.perf_counter()
-    body = await uploads.receive_many(request, state.limits)
-    received = time.perf_counter()
-
-    def read(timings: Timings) -> tuple[list[uploads.Upload], list[Reading | ServiceError]]:
-        items = uploads.many(body, state.limits)
-        sources = [item.source for item in items]
-        return items, state.reader.read(sources, accept_at=_accept_at(options, state), timings=timings)
-
+async def predict_batch(request: Request) -> Response:
+    state: State = request.scope["state"]["service"]
+    options = _options(request)
     timings = Timings()
-    items, results = await _in_thread(state, partial(read, timings), timings)
+    with state.admission.admit() as ticket:
+        async with _Deadline(request, state):
+            items, results = await _read_many(request, state, ticket, options, timings)
     state.metrics.batch_items.observe(len(items))
     state.metrics.observe_readings(results)
     answer = {
@@ -83,26 +81,150 @@ async def predict_batch(request: Request, options: Options) -> Response:
         "counts": _counts(results),
         "model": state.model_name,
     }
-    return _json(answer, _timing(state, received - started, timings))
+    return _json(answer, _timing(state, timings))
 
 
 @router.get(
     "/model", summary="The record of the model that answers", response_model=ModelDescription, tags=["operations"]
 )
 async def model(request: Request) -> Response:
-    state: State = request.state.service
+    state: State = request.scope["state"]["service"]
     return _json(state.model_description, {})
 
 
-async def _in_thread(state: State, work: Callable[[], T], timings: Timings) -> T:
-    """Run CPU work in a worker thread, so that probes and other requests are answered meanwhile."""
-    waiting = time.perf_counter()
+# Dispatched without the router; see the middleware.
+DIRECT = [route for route in router.routes if isinstance(route, APIRoute) and route.path.startswith("/predict")]
 
-    def started() -> T:
-        timings.queue = time.perf_counter() - waiting
-        return work()
 
-    return await anyio.to_thread.run_sync(started, limiter=state.limiter)
+async def _read_one(request: Request, state: State, ticket: Ticket, options: ReadOptions, timings: Timings) -> Reading:
+    started = perf_counter()
+    body = await uploads.receive_one(request, state.limits, ticket)
+    timings.read = perf_counter() - started
+    ticket.add(images=1)
+    reader, accept_at = state.reader, _accept_at(options, state)
+    picture = _light_picture(body, state.limits)
+    if picture is None:
+
+        def read(_: threading.Event) -> Reading | ServiceError:
+            return reader.read([uploads.one(body, state.limits)], accept_at=accept_at, timings=timings)[0]
+
+        return _or_raise(await _in_thread(request, state, read, timings))
+    digit = reader.prepare(picture, timings)
+    if not isinstance(digit, Digit):
+        return _or_raise(digit)
+    waiting = perf_counter()
+    probabilities, reject, timings.infer = await state.batcher.predict(digit.pixels)
+    timings.queue = perf_counter() - waiting - timings.infer
+    return reader.decide(digit, probabilities, reject, accept_at)
+
+
+def _light_picture(body: uploads.Body, limits: uploads.Limits) -> bytes | None:
+    """The picture, if unpacking and reading it take so little time that the event loop may wait for it."""
+    if len(body.data) > 2 * images.LIGHT_BYTES:
+        return None
+    picture = uploads.one(body, limits)
+    return picture if images.is_light(picture) else None
+
+
+async def _read_many(
+    request: Request, state: State, ticket: Ticket, options: ReadOptions, timings: Timings
+) -> tuple[list[uploads.Upload], list[Reading | ServiceError]]:
+    started = perf_counter()
+    body = await uploads.receive_many(request, state.limits, ticket)
+    timings.read = perf_counter() - started
+    accept_at = _accept_at(options, state)
+
+    def read(abandoned: threading.Event) -> tuple[list[uploads.Upload], list[Reading | ServiceError]]:
+        items = uploads.many(body, state.limits)
+        ticket.add(images=len(items))
+        return items, state.reader.read(_until(abandoned, items), accept_at=accept_at, timings=timings)
+
+    return await _in_thread(request, state, read, timings)
+
+
+def _until(abandoned: threading.Event, items: Sequence[uploads.Upload]) -> Iterator[Source]:
+    """The items' sources, as long as somebody waits for the answer."""
+    for item in items:
+        if abandoned.is_set():
+            raise ClientDisconnect
+        yield item.source
+
+
+async def _in_thread(request: Request, state: State, work: Callable[[threading.Event], T], timings: Timings) -> T:
+    """Run CPU work in a worker thread; told to stop when the client leaves or the deadline passes."""
+    waiting = perf_counter()
+    abandoned = threading.Event()
+
+    def begin() -> T:
+        timings.queue = perf_counter() - waiting
+        if abandoned.is_set():
+            raise ClientDisconnect
+        return work(abandoned)
+
+    job = asyncio.ensure_future(anyio.to_thread.run_sync(begin, limiter=state.limiter, abandon_on_cancel=True))
+    left = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((job, left), return_when=asyncio.FIRST_COMPLETED)
+        if not job.done():
+            raise ClientDisconnect
+        return job.result()
+    finally:
+        abandoned.set()
+        job.cancel()
+        left.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Deadline:
+    """A block that must end within the configured time, or the caller's `X-Request-Timeout-Ms` if that is less.
+
+    Raises:
+        InvalidRequest: the caller's value is no positive integer.
+        DeadlineExceeded: the time is over.
+    """
+
+    def __init__(self, request: Request, state: State) -> None:
+        self._ms = state.settings.max_timeout_ms
+        asked = request.headers.get("x-request-timeout-ms")
+        if asked is not None:
+            if not (asked.isascii() and asked.isdigit() and int(asked[:9])):
+                raise InvalidRequest(
+                    f"the header X-Request-Timeout-Ms is {asked[:20]!r}; it must be a positive integer"
+                )
+            self._ms = min(self._ms, int(asked[:9]))
+        self._timeout = asyncio.timeout(self._ms / 1000)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(self, *exc_info: Any) -> None:
+        try:
+            await self._timeout.__aexit__(*exc_info)
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"the request took longer than {self._ms} ms") from exc
+
+
+def _options(request: Request) -> ReadOptions:
+    query: bytes = request.scope["query_string"]
+    if not query:
+        return _DEFAULTS
+    try:
+        return ReadOptions(**dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))  # type: ignore[arg-type]
+    except ValidationError as exc:
+        raise InvalidRequest("; ".join(_explain(problem) for problem in exc.errors())) from exc
+
+
+def _explain(problem: Any) -> str:
+    name = problem["loc"][-1]
+    if problem["type"] == "extra_forbidden":
+        return f"there is no query parameter '{name[:60]}'; allowed are {', '.join(ReadOptions.model_fields)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    value = str(problem["input"])[:60]
+    return f"the query parameter '{name}' has the value {value!r}: {message[:1].lower()}{message[1:]}"
 
 
 def _accept_at(options: ReadOptions, state: State) -> float | None:
@@ -110,7 +232,14 @@ def _accept_at(options: ReadOptions, state: State) -> float | None:
         return options.accept_at
     if "target_error" not in options.model_fields_set:
         return None
-    return decisions.accept_at_for(options.target_error, state.reader.classifier.record.thresholds)
+    return decisions.accept_at_for(options.target_error, state.record.thresholds)
+
+
+def _or_raise(result: T | ServiceError) -> T:
+    """Raise an item's error as that of the whole request."""
+    if isinstance(result, ServiceError):
+        raise result
+    return result
 
 
 def _prediction(reading: Reading, options: ReadOptions) -> dict[str, Any]:
@@ -150,19 +279,18 @@ def _counts(results: Sequence[Reading | ServiceError]) -> dict[str, int]:
     return {"items": len(results)} | {name: counts[name] for name in ("accept", "review", "reject", "error")}
 
 
-def _timing(state: State, read: float, timings: Timings) -> dict[str, str]:
+def _timing(state: State, timings: Timings) -> dict[str, str]:
     stages = {
-        "read": read,
+        "read": timings.read,
         "decode": timings.decode,
         "normalize": timings.normalize,
         "queue": timings.queue,
         "infer": timings.infer,
     }
-    for stage, seconds in stages.items():
-        state.metrics.stage_seconds.labels(stage).observe(seconds)
+    state.metrics.observe_stages(stages)
     if timings.digits:
         state.metrics.inference_batch_size.observe(timings.digits)
-    return {"Server-Timing": ", ".join(f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in stages.items())}
+    return {"Server-Timing": ", ".join([f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in stages.items()])}
 
 
 def _json(content: Any, headers: dict[str, str]) -> Response:

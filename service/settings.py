@@ -42,6 +42,10 @@ class Settings(BaseModel):
     max_batch_bytes: Positive = Field(64 * MIB, description="bytes of one batch request")
     max_batch_items: Positive = Field(256, description="pictures in one batch request")
     max_image_pixels: Positive = Field(20_000_000, description="pixels of one picture, checked before decoding")
+    max_in_flight: Positive = Field(128, description="requests worked on at a time; beyond, 429")
+    max_in_flight_images: Positive = Field(1024, description="pictures worked on at a time; beyond, 429")
+    max_in_flight_bytes: Positive = Field(128 * MIB, description="bytes of bodies held at a time; beyond, 429")
+    max_timeout_ms: Positive = Field(30_000, description="milliseconds a request may take; callers may ask for less")
     max_unpacked_bytes: Positive = Field(64 * MIB, description="bytes of one archive, unpacked")
     accept_at: float | None = Field(
         None, ge=0, le=1, description="least confidence to accept at, instead of the threshold in the model's record"

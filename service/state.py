@@ -7,6 +7,8 @@ from typing import Any
 
 import anyio
 
+from service.admission import Admission
+from service.batching import Batcher
 from service.classifier import ModelRecord
 from service.metrics import Metrics
 from service.preprocessing import SIZE
@@ -14,8 +16,9 @@ from service.reader import Reader
 from service.settings import Settings
 from service.uploads import Limits
 
-# The work holds one core at a time; a few threads only keep a large upload from blocking the small ones.
-READER_THREADS = 4
+# For what is too large to be read on the event loop. The work holds one core, so a second thread only keeps a large
+# picture from waiting behind a large batch.
+READER_THREADS = 2
 
 
 @dataclass
@@ -27,6 +30,15 @@ class State:
     metrics: Metrics
     ready: bool = False
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READER_THREADS))
+
+    @cached_property
+    def admission(self) -> Admission:
+        settings = self.settings
+        return Admission(settings.max_in_flight, settings.max_in_flight_images, settings.max_in_flight_bytes)
+
+    @cached_property
+    def batcher(self) -> Batcher:
+        return Batcher(self.reader.classifier.predict, self.metrics.inference_batch_size.observe)
 
     @property
     def record(self) -> ModelRecord:

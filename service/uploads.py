@@ -4,10 +4,12 @@
 belong into a worker thread, since unpacking an archive or decoding base64 takes time.
 """
 
+import asyncio
 import base64
 import binascii
 import io
 import struct
+import time
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
@@ -17,14 +19,20 @@ from typing import Any
 import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from service import images
-from service.errors import InvalidRequest, ServiceError, TooLarge, UnsupportedMediaType
+from service.admission import Ticket
+from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, TooLarge, UnsupportedMediaType
 
 # Boundaries, part headers and JSON's punctuation around the payload.
 _ENVELOPE_BYTES = 64 * 1024
 _MAX_FORM_PARTS = 1000
+
+# A sender has this long, and a second more for so many bytes it sent: slow lines pass, who only holds on does not.
+_PATIENCE_SECONDS = 10.0
+_MIN_BYTES_PER_SECOND = 16 * 1024
 
 _FORM, _JSON = "multipart/form-data", "application/json"
 _ZIP = ("application/zip", "application/x-zip-compressed")
@@ -79,23 +87,25 @@ class Upload:
     source: bytes | images.Page | ServiceError
 
 
-async def receive_one(request: Request, limits: Limits) -> Body:
+async def receive_one(request: Request, limits: Limits, ticket: Ticket) -> Body:
     """Read the body of a single-picture request; see `one`.
 
     Raises:
         InvalidRequest: an empty body, or a form that is none.
         TooLarge: the body has more bytes than allowed; it is not read further.
+        Overloaded: the requests in flight hold as many bytes as allowed.
+        DeadlineExceeded: the body comes too slowly.
     """
+    kind, parameters = _media_type(request)
     # The limit is on the picture, so the envelope around it comes on top.
     grown = {_FORM: limits.image_bytes + _ENVELOPE_BYTES, _JSON: limits.image_bytes * 4 // 3 + _ENVELOPE_BYTES}
-    kind, parameters = _media_type(request)
-    return await _receive(request, kind, parameters, grown.get(kind, limits.image_bytes), limits)
+    return await _receive(request, kind, parameters, grown.get(kind, limits.image_bytes), limits, ticket)
 
 
-async def receive_many(request: Request, limits: Limits) -> Body:
+async def receive_many(request: Request, limits: Limits, ticket: Ticket) -> Body:
     """Read the body of a batch request; see `many`. Raises what `receive_one` raises."""
     kind, parameters = _media_type(request)
-    return await _receive(request, kind, parameters, limits.batch_bytes, limits)
+    return await _receive(request, kind, parameters, limits.batch_bytes, limits, ticket)
 
 
 def one(body: Body, limits: Limits) -> bytes:
@@ -160,35 +170,50 @@ def _media_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
     return media_type.decode("latin-1"), parameters
 
 
-async def _receive(request: Request, kind: str, parameters: dict[bytes, bytes], limit: int, limits: Limits) -> Body:
+async def _receive(
+    request: Request, kind: str, parameters: dict[bytes, bytes], limit: int, limits: Limits, ticket: Ticket
+) -> Body:
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > limit:
         raise TooLarge(f"the body has {announced} bytes; at most {limit} are allowed here")
+    chunks = _chunks(request.receive, limit, ticket)
     if kind == _FORM:
-        return Body(kind, b"", await _receive_form(request, parameters.get(b"boundary", b""), limit, limits))
-    chunks = [chunk async for chunk in _stream(request, limit)]
-    data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return Body(kind, b"", await _receive_form(chunks, parameters.get(b"boundary", b""), limits))
+    # Most bodies come in one piece, which join hands on as it is.
+    data = b"".join([chunk async for chunk in chunks])
     if not data:
         raise InvalidRequest("the body is empty; send a picture")
     return Body(kind, data)
 
 
-async def _stream(request: Request, limit: int) -> AsyncIterator[bytes]:
-    total = 0
-    async for chunk in request.stream():
+async def _chunks(receive: Receive, limit: int, ticket: Ticket) -> AsyncIterator[bytes]:
+    """The pieces of a body as they come, as long as they come at the least pace."""
+    total, more = 0, True
+    started = time.monotonic()
+    while more:
+        patience = started + _PATIENCE_SECONDS + total / _MIN_BYTES_PER_SECOND - time.monotonic()
+        try:
+            async with asyncio.timeout(patience):
+                message = await receive()
+        except TimeoutError as exc:
+            raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         total += len(chunk)
         if total > limit:
             raise TooLarge(f"the body has more than {limit} bytes; at most {limit} are allowed here")
+        ticket.add(size=len(chunk))
         if chunk:
             yield chunk
 
 
-async def _receive_form(request: Request, boundary: bytes, limit: int, limits: Limits) -> tuple[Part, ...]:
+async def _receive_form(chunks: AsyncIterator[bytes], boundary: bytes, limits: Limits) -> tuple[Part, ...]:
     if not boundary:
         raise InvalidRequest("the form's content type names no boundary")
-    form = _FormReader(boundary, limits)
     try:
-        async for chunk in _stream(request, limit):
+        form = _FormReader(boundary, limits)
+        async for chunk in chunks:
             form.parser.write(chunk)
         form.parser.finalize()
     except FormParserError as exc:

@@ -1,0 +1,78 @@
+"""How much work may be in flight: requests, pictures and bytes. Beyond that, 429 at once instead of a growing queue."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from service.errors import Overloaded
+
+
+@dataclass
+class Admission:
+    """Counts work in flight and turns away what would exceed a limit.
+
+    A single request larger than a limit is let in while nothing else is in flight: the limits on one request are
+    kept elsewhere, and waiting would not make it smaller.
+    """
+
+    max_requests: int
+    max_images: int
+    max_bytes: int
+    requests: int = 0
+    images: int = 0
+    bytes: int = 0
+    # A batch learns how many pictures it holds in a worker thread.
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def admit(self) -> Iterator["Ticket"]:
+        """Let one request in until the block ends.
+
+        Raises:
+            Overloaded: as many requests are in flight as allowed.
+        """
+        if self.requests >= self.max_requests:
+            raise Overloaded(f"{self.requests} requests are in flight; no more are taken in now")
+        self.requests += 1
+        ticket = Ticket(self)
+        try:
+            yield ticket
+        finally:
+            self.requests -= 1
+            ticket.release()
+
+
+@dataclass
+class Ticket:
+    """What one request holds."""
+
+    admission: Admission
+    images: int = 0
+    bytes: int = 0
+
+    def add(self, *, images: int = 0, size: int = 0) -> None:
+        """Take more.
+
+        Raises:
+            Overloaded: pictures or bytes in flight would exceed their limit, and others hold some of them.
+        """
+        admission = self.admission
+        with admission._lock:
+            _check(admission.images + images, admission.max_images, admission.images - self.images, "pictures")
+            _check(admission.bytes + size, admission.max_bytes, admission.bytes - self.bytes, "bytes")
+            admission.images += images
+            admission.bytes += size
+            self.images += images
+            self.bytes += size
+
+    def release(self) -> None:
+        with self.admission._lock:
+            self.admission.images -= self.images
+            self.admission.bytes -= self.bytes
+            self.images = self.bytes = 0
+
+
+def _check(wanted: int, allowed: int, others: int, what: str) -> None:
+    if wanted > allowed and others:
+        raise Overloaded(f"{others} {what} of other requests are in flight; no more are taken in now")
