@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from service import __version__, health, logs, openapi, routes
 from service.classifier import DigitClassifier
+from service.drain import drain_on_signals
 from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
@@ -41,13 +42,14 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         reader = Reader(classifier, max_pixels=configured.max_image_pixels, accept_at=configured.accept_at)
         state = State(configured, reader, metrics, ready=True)
         metrics.observe_model(classifier.record)
+        drain_on_signals(state, configured.drain_seconds)
         yield {"service": state}
         state.ready = False
 
     app = FastAPI(title="digits", version=__version__, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.include_router(routes.router)
     app.include_router(health.router)
-    app.add_middleware(RequestMiddleware, metrics=metrics, direct=routes.DIRECT)
+    app.add_middleware(RequestMiddleware, metrics=metrics, direct=routes.DIRECT, root_path=configured.root_path)
     _handle_errors(app)
     _document(app)
     return app

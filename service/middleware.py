@@ -51,9 +51,10 @@ class _Exchange:
 class RequestMiddleware:
     """Outermost layer of the application; `direct` are the routes it dispatches itself."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, direct: Iterable[APIRoute] = ()) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, direct: Iterable[APIRoute] = (), root_path: str = "") -> None:
         self._app = app
         self._metrics = metrics
+        self._root_path = root_path
         self._direct: dict[tuple[str, str], tuple[APIRoute, Endpoint]] = {
             (method, route.path): (route, route.endpoint) for route in direct for method in route.methods or ()
         }
@@ -62,6 +63,8 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._root_path:
+            _put_under(self._root_path, scope)
         headers = dict(scope["headers"])
         exchange = _Exchange(_request_id(headers.get(b"x-request-id", b"").decode("latin-1")), headers)
         scope.setdefault("state", {})["request_id"] = exchange.request_id
@@ -93,7 +96,7 @@ class RequestMiddleware:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
         try:
-            await self._dispatch(scope, receive, send)
+            await self._dispatch(scope, receive, send, exchange.headers)
         except ClientDisconnect:
             exchange.status = _CLIENT_GONE
             self._record(scope, exchange)
@@ -106,8 +109,10 @@ class RequestMiddleware:
             fault = InternalError("the request failed in the service; its request_id is in the log")
             await self._refuse(fault, scope, receive, send)
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route, endpoint = self._direct.get((scope["method"], scope["path"]), (None, None))
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes]) -> None:
+        path = _route_path(scope)
+        scope["state"]["service"].api_keys.check(path, headers)
+        route, endpoint = self._direct.get((scope["method"], path), (None, None))
         if endpoint is None:
             await self._app(scope, receive, send)
             return
@@ -134,6 +139,19 @@ class RequestMiddleware:
                 "ms": round(seconds * 1000, 2),
             }
             LOGGER.log(level, "request", extra=extra)
+
+
+def _put_under(root_path: str, scope: Scope) -> None:
+    """Complete the path as ASGI wants it, whether the proxy took the root path off or not."""
+    scope["root_path"] = root_path
+    if not scope["path"].startswith(f"{root_path}/"):
+        scope["path"] = root_path + scope["path"]
+
+
+def _route_path(scope: Scope) -> str:
+    """The path below the root path."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _request_id(sent: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from uvicorn.supervisors import Multiprocess
 from service import logs
 from service.classifier import DigitClassifier
 from service.errors import SettingError
-from service.settings import Settings, unknown_variables
+from service.protocol import GuardedProtocol
+from service.settings import Settings, unknown_variables, variable
 
 # Load balancers close an idle connection after 60 s; closing first would cost them a request now and then.
 KEEP_ALIVE_SECONDS = 75
@@ -45,6 +47,16 @@ def serve(settings: Settings) -> None:
 class _Supervisor(Multiprocess):
     """Replaces a worker that died, and takes its share out of the gauges of the living."""
 
+    def join_all(self) -> None:
+        """Wait for the workers to drain; a second signal ends them at once."""
+        self.signal_queue.clear()
+        while any(process.process.is_alive() for process in self.processes):
+            if self.signal_queue:
+                for process in self.processes:
+                    process.process.kill()
+            time.sleep(0.05)
+        super().join_all()
+
     def keep_subprocess_alive(self) -> None:
         # Not at the top: the library reads PROMETHEUS_MULTIPROC_DIR when it is first imported.
         from prometheus_client.multiprocess import mark_process_dead
@@ -74,13 +86,15 @@ def _config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=GuardedProtocol,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
     )
 
 
 def _export(settings: Settings) -> None:
     """Hand the settings to the application, which reads the environment: what the command line said counts too."""
     for field, value in settings.model_dump(exclude_none=True).items():
-        os.environ[f"DIGITS_{field.upper()}"] = str(value)
+        os.environ[variable(field)] = ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 @contextmanager

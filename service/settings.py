@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from service.errors import SettingError
 
@@ -47,6 +47,18 @@ class Settings(BaseModel):
     max_in_flight_bytes: Positive = Field(128 * MIB, description="bytes of bodies held at a time; beyond, 429")
     max_timeout_ms: Positive = Field(30_000, description="milliseconds a request may take; callers may ask for less")
     max_unpacked_bytes: Positive = Field(64 * MIB, description="bytes of one archive, unpacked")
+    api_keys: tuple[str, ...] = Field(
+        (), description="keys of which a request must carry one, separated by commas, or @FILE with one a line"
+    )
+    root_path: str = Field(
+        "", pattern=r"^(/[^/\s]+)*$", description="path under which a proxy serves the service, such as /digits"
+    )
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="proxies whose X-Forwarded headers count: addresses or networks, separated by commas"
+    )
+    drain_seconds: float = Field(
+        5.0, ge=0, le=3600, description="seconds to serve on after SIGTERM, while balancers notice"
+    )
     accept_at: float | None = Field(
         None, ge=0, le=1, description="least confidence to accept at, instead of the threshold in the model's record"
     )
@@ -55,6 +67,23 @@ class Settings(BaseModel):
     )
     log_format: Literal["text", "json"] = Field("text", description="form of the log lines")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severity to log")
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _read_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if not value.startswith("@"):
+            keys = value.split(",")
+        else:
+            try:
+                keys = Path(value[1:]).read_text(encoding="utf-8").splitlines()
+            except OSError as exc:
+                raise ValueError(f"the file cannot be read: {exc.strerror}") from exc
+        keys = [key.strip() for key in keys if key.strip()]
+        if not keys:
+            raise ValueError("there is no key in it")
+        return tuple(keys)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **overrides: object) -> "Settings":
@@ -93,8 +122,14 @@ def _explain(error: Mapping[str, object]) -> str:
     location = error["loc"]
     assert isinstance(location, tuple)
     field = str(location[0])
-    value = error["input"]
-    message = f"{variable(field)}={value!r} is not allowed: {str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}"
+    # A key must not end up in a log.
+    value = "..." if field == "api_keys" else error["input"]
+    message = f"{variable(field)}={value!r} is not allowed: {_lower(str(error['msg']))}"
     if field == "port" and str(value).startswith("tcp://"):
         message += " (Kubernetes sets this for a Service named digits; set enableServiceLinks: false in the pod)"
     return message + f" [{Settings.model_fields[field].description}]"
+
+
+def _lower(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

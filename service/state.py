@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 
 from service.admission import Admission
+from service.auth import ApiKeys
 from service.batching import Batcher
 from service.classifier import ModelRecord
 from service.metrics import Metrics
@@ -35,6 +36,10 @@ class State:
     def admission(self) -> Admission:
         settings = self.settings
         return Admission(settings.max_in_flight, settings.max_in_flight_images, settings.max_in_flight_bytes)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        return ApiKeys(self.settings.api_keys)
 
     @cached_property
     def batcher(self) -> Batcher:

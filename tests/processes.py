@@ -43,7 +43,9 @@ def run_digits(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
 def serving(**environ: str) -> Iterator[Server]:
     """`digits serve` on a free port, from its readiness to its end."""
     command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
-    with subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=os.environ | {"DIGITS_DRAIN_SECONDS": "0"} | environ, stderr=subprocess.PIPE, text=True
+    ) as process:
         yield from _follow(process)
 
 

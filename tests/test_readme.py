@@ -94,5 +94,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(DIGITS_\w+)` \| ([^|]*) \|", text, re.M))
     assert set(rows) == {variable(field) for field in Settings.model_fields}
     for name, field in Settings.model_fields.items():
-        if isinstance(field.default, int | str):
-            assert rows[variable(name)] == f"`{field.default}`"
+        if isinstance(field.default, int | float | str) and field.default != "":
+            assert (
+                rows[variable(name)] == f"`{field.default:g}`"
+                if isinstance(field.default, float)
+                else f"`{field.default}`"
+            )

@@ -60,3 +60,16 @@ def test_a_misspelt_variable_is_pointed_out_with_the_one_that_was_meant() -> Non
     [warning] = unknown_variables(environ)
     assert "DIGITS_MAX_IMAGE_BYTE " in warning
     assert "DIGITS_MAX_IMAGE_BYTES?" in warning
+
+
+def test_keys_come_from_a_list_or_a_file_and_never_into_a_message(tmp_path: Path) -> None:
+    assert Settings.from_env({"DIGITS_API_KEYS": "a, b,"}).api_keys == ("a", "b")
+    secret = tmp_path / "keys"
+    secret.write_text("first\n\nsecond\n")
+    assert Settings.from_env({"DIGITS_API_KEYS": f"@{secret}"}).api_keys == ("first", "second")
+    for value in (",", f"@{tmp_path}/none"):
+        with pytest.raises(SettingError, match="DIGITS_API_KEYS"):
+            Settings.from_env({"DIGITS_API_KEYS": value})
+    with pytest.raises(SettingError) as caught:
+        Settings.from_env({"DIGITS_API_KEYS": "a", "DIGITS_PORT": "x"})
+    assert "API_KEYS" not in str(caught.value)

@@ -1,0 +1,153 @@
+"""Stopping: unready at once, everything that still comes is answered, status 0."""
+
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+
+import httpx2
+import pytest
+
+from tests import pictures
+from tests.processes import Server, serving
+from tests.service.test_server import get_ready
+
+SEVEN = pictures.png(7)
+linux = pytest.mark.skipif(sys.platform != "linux", reason="sends signals to workers found in /proc")
+
+
+class Load:
+    """Requests one after the other over fresh and kept connections, until stopped; counts what went wrong."""
+
+    def __init__(self, url: str) -> None:
+        self.answered, self.failures = 0, list[str]()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=(url,)) for _ in range(4)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, url: str) -> None:
+        with httpx2.Client(timeout=10) as client:
+            while not self._stop.is_set():
+                try:
+                    response = client.post(f"{url}/predict", content=SEVEN)
+                    if response.status_code != 200:
+                        self.failures.append(response.text)
+                except httpx2.TransportError as error:
+                    self.failures.append(repr(error))
+                self.answered += 1
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopping_service_is_unready_at_once_and_serves_on_for_the_drain(number: signal.Signals) -> None:
+    with serving(DIGITS_DRAIN_SECONDS="1.5") as server:
+        get_ready(server.url)
+        server.process.send_signal(number)
+        time.sleep(0.3)
+        started = time.monotonic()
+        ready = httpx2.get(f"{server.url}/health/ready")
+        assert ready.status_code == 503
+        assert ready.headers["Retry-After"]
+        assert httpx2.get(f"{server.url}/health/live").status_code == 200
+        response = httpx2.post(f"{server.url}/predict", content=SEVEN)
+        assert response.json()["digit"] == 7
+        assert response.headers["Connection"] == "close"
+        assert server.process.wait(10) == 0
+        assert 0.7 < time.monotonic() - started < 4
+
+
+def test_a_request_in_flight_is_finished_after_the_drain() -> None:
+    with serving() as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(SEVEN)}\r\n\r\n"
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(head.encode() + SEVEN[:100])
+            time.sleep(0.2)
+            server.process.terminate()
+            time.sleep(0.5)
+            connection.sendall(SEVEN[100:])
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert server.process.wait(10) == 0
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with serving(DIGITS_DRAIN_SECONDS="60") as server:
+        get_ready(server.url)
+        server.process.terminate()
+        time.sleep(0.3)
+        server.process.terminate()
+        assert server.process.wait(5) == 0
+
+
+@linux
+def test_workers_drain_together_and_a_second_signal_ends_them_at_once() -> None:
+    with serving(DIGITS_WORKERS="2", DIGITS_DRAIN_SECONDS="1") as server:
+        get_ready(server.url)
+        server.process.terminate()
+        assert server.process.wait(10) == 0
+    with serving(DIGITS_WORKERS="2", DIGITS_DRAIN_SECONDS="60") as server:
+        get_ready(server.url)
+        server.process.terminate()
+        time.sleep(1.5)
+        server.process.terminate()
+        assert server.process.wait(5) == 0
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_stopped_loses_no_request_and_is_replaced(number: signal.Signals) -> None:
+    with serving(DIGITS_WORKERS="2", DIGITS_DRAIN_SECONDS="0.5") as server:
+        get_ready(server.url)
+        load = Load(server.url)
+        time.sleep(0.5)
+        [stopped, other] = server.children()
+        os.kill(stopped, number)
+        await_replacement(server, stopped, other)
+        time.sleep(0.5)
+        load.stop()
+        assert not load.failures
+        assert load.answered > 50
+
+
+def await_replacement(server: Server, stopped: int, other: int) -> None:
+    for _ in range(200):
+        children = server.children()
+        if stopped not in children and other in children and len(children) == 2:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"worker {stopped} was not replaced: {server.children()}")
+
+
+def connect(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def test_a_head_that_never_ends_is_cut_off_by_size(request: pytest.FixtureRequest) -> None:
+    with serving() as server, connect(server) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
+        try:
+            for index in range(100):
+                connection.sendall(b"X-%d: " % index + b"a" * 2000 + b"\r\n")
+            answer = connection.recv(65536)
+        except ConnectionError:
+            answer = b"HTTP/1.1 400"
+        assert re.match(rb"HTTP/1.1 400", answer)
+        assert httpx2.get(f"{server.url}/health/live").status_code == 200
+
+
+def test_a_head_that_never_ends_is_cut_off_by_time() -> None:
+    with serving() as server, connect(server) as connection:
+        started = time.monotonic()
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n")
+        assert connection.recv(100) == b""
+        assert 5 < time.monotonic() - started < 20
