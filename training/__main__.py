@@ -130,6 +130,9 @@ def _add_train(verbs: Any) -> None:
         "--seeds", "--seed", type=int, nargs="+", default=[0], metavar="SEED", help="one run each (default: 0)"
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's number")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="other fields of the recipe, such as ema=0.999"
+    )
     parser.add_argument("--h5", action="store_true", help="save model.h5 too, for older Keras")
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where runs go (default: runs)"
@@ -141,6 +144,7 @@ def _run_train(arguments: Arguments) -> None:
     from dataclasses import replace
 
     recipe = find_architecture(arguments.architecture).recipe
+    recipe = recipe.changed(arguments.set)
     if arguments.epochs is not None:
         recipe = replace(recipe, epochs=arguments.epochs)
     dataset = _load(arguments)

@@ -36,7 +36,8 @@ MAX_CHANGED_LABELS = 0
 NEVER = -1e4
 
 # Signs of shapes computed at run time: each costs more than it does, and none is needed for a fixed 28x28.
-_FORBIDDEN = frozenset({"Shape", "Gather", "Slice", "Concat", "Transpose", "Unsqueeze", "Squeeze", "Loop", "If"})
+# (A Concat of feature maps is what densely connected networks are made of, so it is no sign by itself.)
+_FORBIDDEN = frozenset({"Shape", "Gather", "Slice", "Transpose", "Unsqueeze", "Squeeze", "Loop", "If"})
 
 
 def export_run(run: Run, test: Digits) -> dict[str, Any]:
@@ -98,8 +99,8 @@ def as_convolutions(model: Any) -> Any:
     from training.backend import keras
 
     last = model.layers[-1].name
-    if not isinstance(model.layers[-1], keras.layers.Dense):
-        raise ExportError(f"the network ends in {type(model.layers[-1]).__name__}; only a Dense end can be exported")
+    if not isinstance(model.layers[-1], keras.layers.Dense) or not model.layers[-1].use_bias:
+        raise ExportError(f"the network ends in {type(model.layers[-1]).__name__}; it must end in Dense with a bias")
     kernels: dict[str, tuple[int, int]] = {}
     flattened = [(1, 1)]
 
@@ -110,7 +111,9 @@ def as_convolutions(model: Any) -> Any:
         if isinstance(layer, keras.layers.Dense):
             kernels[layer.name] = flattened.pop() if len(flattened) > 1 else (1, 1)
             units = 11 if layer.name == last else layer.units
-            return keras.layers.Conv2D(units, kernels[layer.name], activation=layer.activation, name=layer.name)
+            return keras.layers.Conv2D(
+                units, kernels[layer.name], activation=layer.activation, use_bias=layer.use_bias, name=layer.name
+            )
         if isinstance(layer, keras.layers.GlobalAveragePooling2D):
             return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
         return layer.__class__.from_config(layer.get_config())
@@ -120,7 +123,8 @@ def as_convolutions(model: Any) -> Any:
         weights = layer.get_weights()
         if layer.name in kernels:
             weights = _dense_as_convolution(weights, kernels[layer.name], eleven=layer.name == last)
-        network.get_layer(layer.name).set_weights(weights)
+        if weights:
+            network.get_layer(layer.name).set_weights(weights)
     return network
 
 
@@ -192,11 +196,11 @@ def write_metadata(graph: Any, entries: Mapping[str, Any]) -> None:
 def _dense_as_convolution(
     weights: list[NDArray[np.float32]], kernel: tuple[int, int], *, eleven: bool
 ) -> list[NDArray[np.float32]]:
-    matrix, bias = weights  # [inputs, units], [units]
-    if eleven and len(bias) == 10:
+    matrix, *biases = weights  # [inputs, units], [units] where there is a bias
+    if eleven and matrix.shape[1] == 10:
         matrix = np.pad(matrix, ((0, 0), (0, 1)))
-        bias = np.append(bias, np.float32(NEVER))
-    return [matrix.reshape(*kernel, -1, len(bias)), bias]
+        biases = [np.append(bias, np.float32(NEVER)) for bias in biases]
+    return [matrix.reshape(*kernel, -1, matrix.shape[1]), *biases]
 
 
 def _name_batch_axis(graph: Any) -> None:

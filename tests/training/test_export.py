@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,60 @@ def test_every_architecture_can_be_exported(tmp_path: Path, dataset: Dataset, na
     expected = export.apply_temperature(export.predict_logits(model, dataset.test.images), 1.3)
     for ours, theirs in zip(graph.run(None, {"image": dataset.test.images}), expected, strict=True):
         assert np.abs(ours - theirs).max() < 1e-5
+
+
+def with_batch_normalisation(classes: int) -> object:
+    from training.backend import keras
+
+    layers = [keras.Input((28, 28, 1))]
+    for channels, kernel in ((16, 5), (16, 5)):
+        layers += [keras.layers.Conv2D(channels, kernel, use_bias=False), keras.layers.BatchNormalization()]
+        layers += [keras.layers.ReLU(), keras.layers.MaxPooling2D()]
+    return keras.Sequential([*layers, keras.layers.Flatten(), keras.layers.Dense(classes)])
+
+
+def residual(classes: int) -> object:
+    from training.backend import keras
+
+    image = keras.Input((28, 28, 1))
+    first = keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(image)
+    second = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(first)
+    joined = keras.layers.ReLU()(keras.layers.Add()([first, keras.layers.BatchNormalization()(second)]))
+    pooled = keras.layers.GlobalAveragePooling2D()(joined)
+    return keras.Model(image, keras.layers.Dense(classes)(pooled))
+
+
+def perceptron(classes: int) -> object:
+    from training.backend import keras
+
+    hidden = [keras.layers.Dense(32, use_bias=False), keras.layers.BatchNormalization(), keras.layers.ReLU()]
+    return keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), *hidden, keras.layers.Dense(classes)])
+
+
+@pytest.mark.parametrize("network", [with_batch_normalisation, residual, perceptron])
+def test_networks_of_any_kind_become_convolutions_with_batch_normalisation_folded(
+    tmp_path: Path, dataset: Dataset, network: Callable[[int], object]
+) -> None:
+    seed_everything(0)
+    model = network(10)
+    rng = np.random.default_rng(0)
+    for variable in model.weights:
+        variable.assign(variable + rng.uniform(0, 0.2, size=variable.shape))
+    graph = export.convert(model, 2.0)
+    operations = {node.op_type for node in graph.graph.node}
+    assert not operations & {"BatchNormalization", "MatMul", "Gemm", "Transpose", "Shape"}
+    (tmp_path / "a.onnx").write_bytes(graph.SerializeToString())
+    expected, _ = export.apply_temperature(export.predict_logits(model, dataset.test.images), 2.0)
+    probabilities, _ = session(tmp_path / "a.onnx").run(None, {"image": dataset.test.images})
+    assert np.abs(probabilities - expected).max() < 1e-5
+
+
+def test_a_network_that_ends_in_a_pooling_is_refused() -> None:
+    from training.backend import keras
+
+    layers = [keras.Input((28, 28, 1)), keras.layers.Conv2D(10, 3), keras.layers.GlobalAveragePooling2D()]
+    with pytest.raises(ExportError, match="ends in GlobalAveragePooling2D; it must end in Dense"):
+        export.convert(keras.Sequential(layers), 1.0)
 
 
 def test_without_a_reject_class_reject_is_exactly_0(exported_run: Run, dataset: Dataset) -> None:

@@ -21,11 +21,29 @@ def test_a_recipe_survives_being_saved() -> None:
         ({"architecture": "a", "classes": 12}, "classes is 12; allowed: 10, 11"),
         ({"architecture": "a", "epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"architecture": "a", "label_smoothing": 0.1}, "label_smoothing needs"),
+        ({"architecture": "a", "teachers": ["runs/a"]}, "teachers needs"),
     ],
 )
 def test_a_recipe_that_cannot_be_followed_says_why(entries: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         Recipe.from_json(entries)
+
+
+def test_fields_are_set_by_text() -> None:
+    recipe = Recipe("cnn_225k").changed(
+        ["ema=0.99", "epochs=7", "loss=categorical_crossentropy", "teachers=runs/a,runs/b"]
+    )
+    assert (recipe.ema, recipe.epochs, recipe.teachers) == (0.99, 7, ("runs/a", "runs/b"))
+    assert recipe.changed(["teachers="]).teachers == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("epochs=many", "epochs is 'many', no int"), ("speed=1", "unknown recipe field 'speed'"), ("epochs", "no int")],
+)
+def test_a_text_that_sets_nothing_says_why(text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe("cnn_225k").changed([text])
 
 
 def test_the_default_recipe_is_the_one_of_the_literature() -> None:

@@ -60,7 +60,7 @@ def test_equal_seeds_give_equal_weights_and_other_seeds_others(finished: Run, da
 def test_an_interrupted_run_ends_as_if_it_had_run_through(
     finished: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(digits: Digits, recipe: Recipe, rng: np.random.Generator) -> Iterator[Batch]:
+    def interrupted(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float) -> Iterator[Batch]:
         calls.append(1)
         for number, batch in enumerate(shuffled(digits, recipe, rng)):
             if len(calls) == 2 and number == 3:
@@ -131,12 +131,40 @@ def test_the_cosine_schedule_warms_up_and_falls_to_a_hundredth(dataset: Dataset)
     assert rates == pytest.approx([0.0001, 0.01, 0.0001], rel=1e-5)
 
 
+def test_a_student_learns_from_its_teachers_even_where_the_labels_are_wrong(
+    finished: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    mislabelled = Digits(dataset.train.images, (dataset.train.labels + 1) % 10)
+    recipe = replace(
+        RECIPE, epochs=6, loss="categorical_crossentropy", teachers=(str(finished.folder),), teacher_weight=1.0
+    )
+    student = train_run(tmp_path, replace(dataset, train=mislabelled), recipe, seed=0)
+    theirs, ours = (predict_logits(load(run), dataset.test.images).argmax(axis=1) for run in (finished, student))
+    assert np.mean(theirs == ours) > 0.8
+
+
+def test_a_teacher_of_other_classes_is_refused(finished: Run, dataset: Dataset, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, classes=11, loss="categorical_crossentropy", teachers=(str(finished.folder),))
+    with pytest.raises(RecipeError, match="has 10 classes, the recipe 11"):
+        train_run(tmp_path, dataset, recipe, seed=0)
+
+
+def test_weight_decay_leaves_biases_and_scales_alone(dataset: Dataset) -> None:
+    trainer = Trainer(replace(RECIPE, optimizer="adamw", weight_decay=0.01), 0, dataset)
+    decayed = {
+        v.path.rsplit("/", 1)[1]
+        for v in trainer.model.trainable_variables
+        if trainer.model.optimizer._use_weight_decay(v)
+    }
+    assert decayed == {"kernel"}
+
+
 def test_a_source_of_batches_can_bring_its_own_digits_and_rejects(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images made on the fly, of eleven classes, train a network with a reject class."""
 
-    def with_noise(digits: Digits, recipe: Recipe, rng: np.random.Generator) -> Iterator[Batch]:
+    def with_noise(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float) -> Iterator[Batch]:
         for images, labels in shuffled(digits, recipe, rng):
             noise = rng.integers(0, 256, size=(10, 28, 28), dtype=np.uint8)
             yield np.concatenate([images, noise]), np.append(labels, np.full(10, 10, np.uint8))
