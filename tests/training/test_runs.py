@@ -66,6 +66,14 @@ def test_what_is_missing_names_the_verb_that_writes_it(tmp_path: Path) -> None:
         run.read("calibration")
 
 
+def test_lists_of_numbers_stay_on_one_line(tmp_path: Path) -> None:
+    content = {"confusion": [[1, 2], [3, -4.5e-07]], "names": ["[1,\n 2]"], "empty": []}
+    write_json(tmp_path / "a.json", content)
+    text = (tmp_path / "a.json").read_text()
+    assert "[1, 2]" in text
+    assert json.loads(text) == content
+
+
 def test_json_is_written_at_once_or_not_at_all(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"kept": 1})
     with pytest.raises(ValueError, match="JSON compliant"):
