@@ -95,34 +95,21 @@ def as_convolutions(model: Any) -> Any:
 
     A dense layer on a flattened `[height, width, channels]` is a convolution whose kernel covers all of it; one on a
     vector is a convolution of kernel 1 on a 1x1 picture.
+
+    Raises:
+        ExportError: the network does not end in a dense layer.
     """
     from training.backend import keras
 
-    last = model.layers[-1].name
-    if not isinstance(model.layers[-1], keras.layers.Dense) or not model.layers[-1].use_bias:
-        raise ExportError(f"the network ends in {type(model.layers[-1]).__name__}; it must end in Dense with a bias")
-    kernels: dict[str, tuple[int, int]] = {}
-    flattened = [(1, 1)]
-
-    def clone(layer: Any) -> Any:
-        if isinstance(layer, keras.layers.Flatten):
-            flattened.append(tuple(layer.input.shape[1:3]))
-            return keras.layers.Identity(name=layer.name)
-        if isinstance(layer, keras.layers.Dense):
-            kernels[layer.name] = flattened.pop() if len(flattened) > 1 else (1, 1)
-            units = 11 if layer.name == last else layer.units
-            return keras.layers.Conv2D(
-                units, kernels[layer.name], activation=layer.activation, use_bias=layer.use_bias, name=layer.name
-            )
-        if isinstance(layer, keras.layers.GlobalAveragePooling2D):
-            return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
-        return layer.__class__.from_config(layer.get_config())
-
-    network = keras.models.clone_model(model, clone_function=clone)
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or not last.use_bias:
+        raise ExportError(f"the network ends in {type(last).__name__}; it must end in Dense with a bias")
+    kernels = _kernels_of_dense_layers(model)
+    network = keras.models.clone_model(model, clone_function=lambda layer: _without_dense(layer, kernels, last.name))
     for layer in model.layers:
         weights = layer.get_weights()
         if layer.name in kernels:
-            weights = _dense_as_convolution(weights, kernels[layer.name], eleven=layer.name == last)
+            weights = _dense_as_convolution(weights, kernels[layer.name], eleven=layer is last)
         if weights:
             network.get_layer(layer.name).set_weights(weights)
     return network
@@ -191,6 +178,35 @@ def write_metadata(graph: Any, entries: Mapping[str, Any]) -> None:
 
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in entries.items()}
     onnx.helper.set_model_props(graph, texts)
+
+
+def _kernels_of_dense_layers(model: Any) -> dict[str, tuple[int, int]]:
+    """Height and width that the convolution in place of each dense layer has to cover."""
+    from training.backend import keras
+
+    kernels: dict[str, tuple[int, int]] = {}
+    covered = (1, 1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Flatten):
+            height, width = layer.input.shape[1:3]
+            covered = (height, width)
+        elif isinstance(layer, keras.layers.Dense):
+            kernels[layer.name], covered = covered, (1, 1)
+    return kernels
+
+
+def _without_dense(layer: Any, kernels: Mapping[str, tuple[int, int]], last: str) -> Any:
+    from training.backend import keras
+
+    if isinstance(layer, keras.layers.Flatten):
+        return keras.layers.Identity(name=layer.name)
+    if isinstance(layer, keras.layers.GlobalAveragePooling2D):
+        return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
+    if isinstance(layer, keras.layers.Dense):
+        units = 11 if layer.name == last else layer.units
+        options = {"activation": layer.activation, "use_bias": layer.use_bias, "name": layer.name}
+        return keras.layers.Conv2D(units, kernels[layer.name], **options)
+    return layer.__class__.from_config(layer.get_config())
 
 
 def _dense_as_convolution(
