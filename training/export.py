@@ -31,6 +31,7 @@ OPSET = 17  # tf2onnx 1.17 knows the file format only up to opset 18
 MAX_BYTES = 1_000_000
 MAX_DIFFERENCE = 1e-4
 MAX_CHANGED_LABELS = 0
+ALONE = 500  # digits that are also answered one by one
 
 # exp(-1e4 / temperature) underflows to 0 at any temperature that calibration may choose.
 NEVER = -1e4
@@ -58,6 +59,7 @@ def export_run(run: Run, test: Digits) -> dict[str, Any]:
     part = run.onnx_path.with_suffix(".part.onnx")
     part.write_bytes(graph.SerializeToString())
     try:
+        check_batches(part, test)
         result = check_graph(graph, part) | {"parity": check_parity(model, calibration["temperature"], part, test)}
         part.replace(run.onnx_path)
     finally:
@@ -146,6 +148,21 @@ def check_parity(model: Any, temperature: float, path: Path, digits: Digits) -> 
             f"differ by up to {difference:.2g}; allowed are {MAX_CHANGED_LABELS} and {MAX_DIFFERENCE:g}"
         )
     return {"n": len(digits), "changed_labels": changed, "max_difference": difference}
+
+
+def check_batches(path: Path, digits: Digits) -> None:
+    """Compare answers to digits alone with answers to the same digits in a batch.
+
+    Raises:
+        ExportError: a single bit differs.
+    """
+    classifier = load_classifier(path)
+    images = digits.images[:ALONE]
+    together = classifier.predict(images)
+    alone = [classifier.predict(image[np.newaxis]) for image in images]
+    for values, singles in zip(together, zip(*alone, strict=True), strict=True):
+        if values.tobytes() != np.concatenate(singles).tobytes():
+            raise ExportError("the graph answers a digit alone with other bits than the same digit in a batch")
 
 
 def metadata(run: Run, version: str, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -152,6 +152,20 @@ def test_a_graph_that_answers_otherwise_is_not_kept(
     assert not list(run.folder.glob("*part*"))
 
 
+def test_a_graph_whose_answers_depend_on_the_batch_is_refused(
+    exported_run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = DigitClassifier.predict
+
+    def by_batch(self: DigitClassifier, digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        probabilities, reject = honest(self, digits)
+        return np.nextafter(probabilities, 1) if len(digits) > 1 else probabilities, reject
+
+    monkeypatch.setattr(DigitClassifier, "predict", by_batch)
+    with pytest.raises(ExportError, match="alone with other bits"):
+        export.check_batches(exported_run.onnx_path, dataset.test)
+
+
 def test_a_graph_with_shapes_computed_at_run_time_is_refused(exported_run: Run) -> None:
     graph = onnx.load(exported_run.onnx_path)
     graph.graph.node.append(onnx.helper.make_node("Shape", ["image"], ["shape"]))
