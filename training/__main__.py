@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median_low, stdev
@@ -47,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verbs = parser.add_subparsers(required=True, metavar="VERB", help="one of the above")
     _add_data(verbs)
     _add_train(verbs)
     _add_evaluate(verbs)
@@ -59,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _verb(verbs: Any, name: str, run: Callable[[Arguments], None], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = verbs.add_parser(
-        name, help=text.partition("\n")[0], description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        name, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.set_defaults(run_verb=run)
     return parser
@@ -122,7 +123,7 @@ def _add_train(verbs: Any) -> None:
         "Each architecture comes with its recipe: optimizer, batch size, epochs. A run goes to runs/<id>/ with its\n"
         "config, weights, history, data hashes and commit. With several seeds, several runs are trained and their\n"
         "spread on validation is told. An interrupted run goes on with --resume and ends with the same weights.\n\n"
-        f"architectures: {', '.join(ARCHITECTURES)}",
+        "architectures and their recipes:\n" + "\n".join(_recipe_lines()),
     )
     _add_source(parser)
     parser.add_argument("--architecture", default="cnn_225k", metavar="NAME", help="which network (default: cnn_225k)")
@@ -130,6 +131,9 @@ def _add_train(verbs: Any) -> None:
         "--seeds", "--seed", type=int, nargs="+", default=[0], metavar="SEED", help="one run each (default: 0)"
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's number")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="FIELD=VALUE", help="other fields of the recipe, such as ema=0.999"
+    )
     parser.add_argument("--h5", action="store_true", help="save model.h5 too, for older Keras")
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="FOLDER", help="where runs go (default: runs)"
@@ -137,10 +141,22 @@ def _add_train(verbs: Any) -> None:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this interrupted run; its recipe counts")
 
 
+def _recipe_lines() -> list[str]:
+    lines = []
+    for name, architecture in ARCHITECTURES.items():
+        fields = [
+            f"{field}={value}" for field, value in architecture.recipe.to_json().items() if field != "architecture"
+        ]
+        lines.append(f"  {name} ({architecture.parameters:,} parameters)")
+        lines += textwrap.wrap(" ".join(fields), 100, initial_indent="    ", subsequent_indent="    ")
+    return lines
+
+
 def _run_train(arguments: Arguments) -> None:
     from dataclasses import replace
 
     recipe = find_architecture(arguments.architecture).recipe
+    recipe = recipe.changed(arguments.set)
     if arguments.epochs is not None:
         recipe = replace(recipe, epochs=arguments.epochs)
     dataset = _load(arguments)

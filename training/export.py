@@ -31,12 +31,14 @@ OPSET = 17  # tf2onnx 1.17 knows the file format only up to opset 18
 MAX_BYTES = 1_000_000
 MAX_DIFFERENCE = 1e-4
 MAX_CHANGED_LABELS = 0
+ALONE = 500  # digits that are also answered one by one
 
 # exp(-1e4 / temperature) underflows to 0 at any temperature that calibration may choose.
 NEVER = -1e4
 
 # Signs of shapes computed at run time: each costs more than it does, and none is needed for a fixed 28x28.
-_FORBIDDEN = frozenset({"Shape", "Gather", "Slice", "Concat", "Transpose", "Unsqueeze", "Squeeze", "Loop", "If"})
+# (A Concat of feature maps is what densely connected networks are made of, so it is no sign by itself.)
+_FORBIDDEN = frozenset({"Shape", "Gather", "Slice", "Transpose", "Unsqueeze", "Squeeze", "Loop", "If"})
 
 
 def export_run(run: Run, test: Digits) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def export_run(run: Run, test: Digits) -> dict[str, Any]:
     part = run.onnx_path.with_suffix(".part.onnx")
     part.write_bytes(graph.SerializeToString())
     try:
+        check_batches(part, test)
         result = check_graph(graph, part) | {"parity": check_parity(model, calibration["temperature"], part, test)}
         part.replace(run.onnx_path)
     finally:
@@ -94,33 +97,23 @@ def as_convolutions(model: Any) -> Any:
 
     A dense layer on a flattened `[height, width, channels]` is a convolution whose kernel covers all of it; one on a
     vector is a convolution of kernel 1 on a 1x1 picture.
+
+    Raises:
+        ExportError: the network does not end in a dense layer.
     """
     from training.backend import keras
 
-    last = model.layers[-1].name
-    if not isinstance(model.layers[-1], keras.layers.Dense):
-        raise ExportError(f"the network ends in {type(model.layers[-1]).__name__}; only a Dense end can be exported")
-    kernels: dict[str, tuple[int, int]] = {}
-    flattened = [(1, 1)]
-
-    def clone(layer: Any) -> Any:
-        if isinstance(layer, keras.layers.Flatten):
-            flattened.append(tuple(layer.input.shape[1:3]))
-            return keras.layers.Identity(name=layer.name)
-        if isinstance(layer, keras.layers.Dense):
-            kernels[layer.name] = flattened.pop() if len(flattened) > 1 else (1, 1)
-            units = 11 if layer.name == last else layer.units
-            return keras.layers.Conv2D(units, kernels[layer.name], activation=layer.activation, name=layer.name)
-        if isinstance(layer, keras.layers.GlobalAveragePooling2D):
-            return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
-        return layer.__class__.from_config(layer.get_config())
-
-    network = keras.models.clone_model(model, clone_function=clone)
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or not last.use_bias:
+        raise ExportError(f"the network ends in {type(last).__name__}; it must end in Dense with a bias")
+    kernels = _kernels_of_dense_layers(model)
+    network = keras.models.clone_model(model, clone_function=lambda layer: _without_dense(layer, kernels, last.name))
     for layer in model.layers:
         weights = layer.get_weights()
         if layer.name in kernels:
-            weights = _dense_as_convolution(weights, kernels[layer.name], eleven=layer.name == last)
-        network.get_layer(layer.name).set_weights(weights)
+            weights = _dense_as_convolution(weights, kernels[layer.name], eleven=layer is last)
+        if weights:
+            network.get_layer(layer.name).set_weights(weights)
     return network
 
 
@@ -157,6 +150,21 @@ def check_parity(model: Any, temperature: float, path: Path, digits: Digits) -> 
     return {"n": len(digits), "changed_labels": changed, "max_difference": difference}
 
 
+def check_batches(path: Path, digits: Digits) -> None:
+    """Compare answers to digits alone with answers to the same digits in a batch.
+
+    Raises:
+        ExportError: a single bit differs.
+    """
+    classifier = load_classifier(path)
+    images = digits.images[:ALONE]
+    together = classifier.predict(images)
+    alone = [classifier.predict(image[np.newaxis]) for image in images]
+    for values, singles in zip(together, zip(*alone, strict=True), strict=True):
+        if values.tobytes() != np.concatenate(singles).tobytes():
+            raise ExportError("the graph answers a digit alone with other bits than the same digit in a batch")
+
+
 def metadata(run: Run, version: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What the file says of itself."""
     config, calibration = run.read("config"), run.read("calibration")
@@ -189,14 +197,43 @@ def write_metadata(graph: Any, entries: Mapping[str, Any]) -> None:
     onnx.helper.set_model_props(graph, texts)
 
 
+def _kernels_of_dense_layers(model: Any) -> dict[str, tuple[int, int]]:
+    """Height and width that the convolution in place of each dense layer has to cover."""
+    from training.backend import keras
+
+    kernels: dict[str, tuple[int, int]] = {}
+    covered = (1, 1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Flatten):
+            height, width = layer.input.shape[1:3]
+            covered = (height, width)
+        elif isinstance(layer, keras.layers.Dense):
+            kernels[layer.name], covered = covered, (1, 1)
+    return kernels
+
+
+def _without_dense(layer: Any, kernels: Mapping[str, tuple[int, int]], last: str) -> Any:
+    from training.backend import keras
+
+    if isinstance(layer, keras.layers.Flatten):
+        return keras.layers.Identity(name=layer.name)
+    if isinstance(layer, keras.layers.GlobalAveragePooling2D):
+        return keras.layers.GlobalAveragePooling2D(keepdims=True, name=layer.name)
+    if isinstance(layer, keras.layers.Dense):
+        units = 11 if layer.name == last else layer.units
+        options = {"activation": layer.activation, "use_bias": layer.use_bias, "name": layer.name}
+        return keras.layers.Conv2D(units, kernels[layer.name], **options)
+    return layer.__class__.from_config(layer.get_config())
+
+
 def _dense_as_convolution(
     weights: list[NDArray[np.float32]], kernel: tuple[int, int], *, eleven: bool
 ) -> list[NDArray[np.float32]]:
-    matrix, bias = weights  # [inputs, units], [units]
-    if eleven and len(bias) == 10:
+    matrix, *biases = weights  # [inputs, units], [units] where there is a bias
+    if eleven and matrix.shape[1] == 10:
         matrix = np.pad(matrix, ((0, 0), (0, 1)))
-        bias = np.append(bias, np.float32(NEVER))
-    return [matrix.reshape(*kernel, -1, len(bias)), bias]
+        biases = [np.append(bias, np.float32(NEVER)) for bias in biases]
+    return [matrix.reshape(*kernel, -1, matrix.shape[1]), *biases]
 
 
 def _name_batch_axis(graph: Any) -> None:

@@ -20,7 +20,8 @@ def plot_confusion(confusion: Sequence[Sequence[int]], path: Path) -> None:
     axes.imshow(mistakes, cmap="Reds")
     for row, column in np.ndindex(10, 10):
         if counts[row, column]:
-            axes.text(column, row, counts[row, column], ha="center", va="center", fontsize=8)
+            dark = mistakes[row, column] > mistakes.max() / 2
+            axes.text(column, row, counts[row, column], ha="center", va="center", color="white" if dark else "black")
     axes.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="true")
     _save(figure, path)
 

@@ -1,7 +1,7 @@
 """A recipe: everything that decides how a network is trained, but the seed and the data. Saved beside each result."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +25,8 @@ class Recipe:
     `classes` is 10, or 11 where the eleventh stands for "no digit". `batches` names the source of training batches
     in `training.train.BATCHES`. `warmup` is the share of all steps in which the learning rate rises linearly;
     `cosine` then lets it fall to a hundredth of its peak. `ema` is the decay per step of the averaged weights that
-    are kept at the end, 0 for none.
+    are kept at the end, 0 for none. `teachers` are run folders whose mean logits the network also learns from, with
+    weight `teacher_weight` at `teacher_temperature`.
     """
 
     architecture: str
@@ -41,6 +42,9 @@ class Recipe:
     schedule: Schedule = "constant"
     warmup: float = 0.0
     ema: float = 0.0
+    teachers: tuple[str, ...] = ()
+    teacher_weight: float = 0.9
+    teacher_temperature: float = 4.0
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -49,8 +53,9 @@ class Recipe:
         for field in ("epochs", "batch_size"):
             if getattr(self, field) < 1:
                 raise RecipeError(f"recipe field {field} is {getattr(self, field)}; it must be at least 1")
-        if self.label_smoothing and self.loss == "sparse_categorical_crossentropy":
-            raise RecipeError("label_smoothing needs loss 'categorical_crossentropy'")
+        for field in ("label_smoothing", "teachers"):
+            if getattr(self, field) and self.loss == "sparse_categorical_crossentropy":
+                raise RecipeError(f"{field} needs loss 'categorical_crossentropy'")
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -67,7 +72,30 @@ class Recipe:
             raise RecipeError(f"unknown recipe field {unknown[0]!r}; known: {_listed(sorted(known))}")
         if "architecture" not in entries:
             raise RecipeError("the recipe names no architecture")
-        return cls(**entries)
+        return cls(**{**entries, "teachers": tuple(entries.get("teachers", ()))})
+
+    def changed(self, assignments: Sequence[str]) -> "Recipe":
+        """The recipe with fields set anew, each by a text `field=value`.
+
+        Raises:
+            RecipeError: no such field, or a value of another type.
+        """
+        entries = self.to_json()
+        for assignment in assignments:
+            field, _, text = assignment.partition("=")
+            if field not in entries:
+                raise RecipeError(f"unknown recipe field {field!r}; known: {_listed(sorted(entries))}")
+            entries[field] = _parsed(field, text, type(entries[field]))
+        return Recipe.from_json(entries)
+
+
+def _parsed(field: str, text: str, kind: type[Any]) -> Any:
+    if kind is tuple:
+        return tuple(name for name in text.split(",") if name)
+    try:
+        return kind(text)
+    except ValueError:
+        raise RecipeError(f"recipe field {field} is {text!r}, no {kind.__name__}") from None
 
 
 def _listed(values: Any) -> str:

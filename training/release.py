@@ -20,6 +20,12 @@ from training.runs import Run, write_json
 MINIMUM_ACCURACY = 0.985
 MAX_UPLOAD_LOSS = 0.001
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+_REJECT_LIMITS = {
+    10: "`reject` is always 0: this network was not taught what is no digit, and the ten probabilities say nothing "
+    "about a picture that is none.",
+    11: "`reject` was taught with pictures that code drew. Letters that look like digits (O, I, l, S, Z, B) are read as "
+    "digits.",
+}
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
@@ -71,6 +77,7 @@ def model_card(record: Mapping[str, Any], size: int) -> str:
         "temperature": f"{record['calibration']['temperature']:.3f}",
         "nll": f"{record['calibration']['nll_before']:.4f} to {record['calibration']['nll_after']:.4f}",
         "thresholds": _threshold_table(record["thresholds"]),
+        "reject_limit": _REJECT_LIMITS[recipe["classes"]],
         "hashes": "\n".join(f"| `{name}` | `{value}` |" for name, value in training["data"]["hashes"].items()),
     }
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
@@ -122,7 +129,11 @@ def _split_in_words(split: Mapping[str, Any]) -> str:
 
 
 def _recipe_in_words(recipe: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in recipe.items() if key != "architecture")
+    """What differs from nothing: fields that are empty or 0, and those of absent teachers, are left out."""
+    told = {key: value for key, value in recipe.items() if value and key != "architecture"}
+    if "teachers" not in told:
+        told = {key: value for key, value in told.items() if not key.startswith("teacher")}
+    return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
 def _metrics_table(metrics: Mapping[str, Any]) -> str:

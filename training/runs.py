@@ -13,6 +13,7 @@ evaluation.json   metrics, and plots/                   written by `evaluate`
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from training.recipe import Recipe
 
 # Raised when a run's files change their meaning; a run of another format is refused.
 FORMAT = 1
+
+# A list of numbers as json.dumps indents it: one to a line, which nobody wants to read.
+_NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")
 
 _RECORDED = ("training", "history", "calibration", "export", "evaluation")
 
@@ -127,12 +131,17 @@ class Run:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file at once or not at all."""
     part = path.with_name(path.name + ".part")
+    text = _NUMBERS.sub(_on_one_line, json.dumps(content, indent=1, allow_nan=False))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(text + "\n", encoding="utf-8")
         part.replace(path)
     except OSError as exc:
         raise RunError(f"{path} cannot be written: {exc.strerror or exc}") from exc
+
+
+def _on_one_line(numbers: re.Match[str]) -> str:
+    return "[" + " ".join(numbers[0][1:-1].split()) + "]"
 
 
 def git_state() -> dict[str, Any]:

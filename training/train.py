@@ -1,9 +1,9 @@
 """Training: a recipe, a seed and digits -> a run folder with weights, history and all that is needed to repeat it.
 
 The loop feeds batch after batch to Keras's `train_on_batch`, so a source of batches is any function from digits,
-recipe and random generator to an iterator of uint8 images `[N, 28, 28]` and labels `[N]` (10: no digit). After
-each epoch the whole state goes into a checkpoint; random numbers depend on seed and epoch alone, so an interrupted
-training ends with the same weights as one that ran through.
+recipe, random generator and progress to an iterator of uint8 images `[N, 28, 28]` and labels `[N]` (10: no digit).
+After each epoch the whole state goes into a checkpoint; random numbers depend on seed and epoch alone, so an
+interrupted training ends with the same weights as one that ran through.
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training import objective
 from training.architectures import build
 from training.data import Dataset, Digits
 from training.errors import RecipeError, RunError
@@ -23,12 +24,12 @@ from training.recipe import Recipe
 from training.runs import Run
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-BatchSource = Callable[[Digits, Recipe, np.random.Generator], Iterator[Batch]]
+BatchSource = Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]
 
 EVALUATION_BATCH = 500
 
 
-def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator) -> Iterator[Batch]:
+def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float = 0.0) -> Iterator[Batch]:
     """Every digit once, in random order, as it is."""
     order = rng.permutation(len(digits))
     for start in range(0, len(order), recipe.batch_size):
@@ -36,7 +37,7 @@ def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator) -> Iterat
         yield digits.images[index], digits.labels[index]
 
 
-# One call makes the batches of one epoch, `steps_per_epoch` of them.
+# One call makes the batches of one epoch, `steps_per_epoch` of them; the last argument is the share of the epochs done.
 BATCHES: dict[str, BatchSource] = {"shuffled": shuffled}
 
 
@@ -113,11 +114,12 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self.model = build(recipe)
         self.model.compile(
-            optimizer=_optimizer(recipe, recipe.epochs * steps_per_epoch(self.digits, recipe)),
-            loss=_loss(recipe),
-            metrics=["accuracy"],
+            optimizer=objective.optimizer(recipe, recipe.epochs * steps_per_epoch(self.digits, recipe)),
+            loss=objective.loss(recipe),
+            metrics=[objective.accuracy(recipe)],
         )
         self.model.optimizer.build(self.model.trainable_variables)
+        self.teachers = [_load_teacher(Path(teacher), recipe) for teacher in recipe.teachers]
         self.average: list[NDArray[np.float32]] = self.model.get_weights() if recipe.ema else []
 
     @property
@@ -130,11 +132,12 @@ class Trainer:
 
         started = time.perf_counter()
         rng = np.random.default_rng([self.seed, self.epoch])
+        batches = self.batches(self.digits, self.recipe, rng, self.epoch / self.recipe.epochs)
         steps = steps_per_epoch(self.digits, self.recipe)
         title = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
         totals = {"loss": 0.0, "accuracy": 0.0}
         seen = 0
-        with tqdm(self.batches(self.digits, self.recipe, rng), total=steps, desc=title, disable=None) as bar:
+        with tqdm(batches, total=steps, desc=title, disable=None) as bar:
             for images, labels in bar:
                 seen += len(labels)
                 for name, value in self._step(images, labels).items():
@@ -184,9 +187,8 @@ class Trainer:
             raise RunError(f"the checkpoint {path} is broken or of another network; remove it to start over") from exc
 
     def _step(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Mapping[str, float]:
-        logs: Mapping[str, float] = self.model.train_on_batch(
-            to_input(images), _targets(labels, self.recipe), return_dict=True
-        )
+        expected = objective.targets(labels, self._ask_teachers(images), self.recipe)
+        logs: Mapping[str, float] = self.model.train_on_batch(to_input(images), expected, return_dict=True)
         if self.recipe.ema:
             # Young averages follow faster, or the random start would stay in them for a thousand steps.
             step = float(self.model.optimizer.iterations)
@@ -194,6 +196,12 @@ class Trainer:
             for average, weights in zip(self.average, self.model.get_weights(), strict=True):
                 np.add(decay * average, (1 - decay) * weights, out=average)
         return logs
+
+    def _ask_teachers(self, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        if not self.teachers:
+            return None
+        answers = [predict_logits(teacher, images) for teacher in self.teachers]
+        return np.asarray(np.mean(answers, axis=0), dtype=np.float32)
 
     def _validate(self) -> dict[str, float]:
         model = self.averaged_model() if self.recipe.ema else self.model
@@ -210,51 +218,19 @@ class Trainer:
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
+def _load_teacher(folder: Path, recipe: Recipe) -> Any:
+    from training.evaluate import load_keras_model
+
+    model = load_keras_model(Run.open(folder).model_path)
+    if model.output_shape[-1] != recipe.classes:
+        raise RecipeError(f"the teacher {folder} has {model.output_shape[-1]} classes, the recipe {recipe.classes}")
+    return model
+
+
 def _find_batches(recipe: Recipe) -> BatchSource:
     if recipe.batches not in BATCHES:
         raise RecipeError(f"unknown source of batches {recipe.batches!r}; known: {', '.join(BATCHES)}")
     return BATCHES[recipe.batches]
-
-
-def _targets(labels: NDArray[np.uint8], recipe: Recipe) -> NDArray[Any]:
-    if recipe.loss == "sparse_categorical_crossentropy":
-        return labels.astype(np.int32)
-    return np.eye(recipe.classes, dtype=np.float32)[labels]
-
-
-def _loss(recipe: Recipe) -> Any:
-    from training.backend import keras
-
-    if recipe.loss == "sparse_categorical_crossentropy":
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
-
-
-def _optimizer(recipe: Recipe, steps: int) -> Any:
-    from training.backend import keras
-
-    kinds = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "rmsprop": keras.optimizers.RMSprop,
-        "sgd": keras.optimizers.SGD,
-    }
-    return kinds[recipe.optimizer](_learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
-
-
-def _learning_rate(recipe: Recipe, steps: int) -> Any:
-    from training.backend import keras
-
-    if recipe.schedule == "constant":
-        return recipe.learning_rate
-    warmup = round(recipe.warmup * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=recipe.learning_rate / 100 if warmup else recipe.learning_rate,
-        decay_steps=max(1, steps - warmup),
-        alpha=0.01,
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
 
 
 def _result(trainer: Trainer, model: Any, seconds: float) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tiny data sets drawn by code: each class is a picture of its own, moved and roughened."""
+"""Tiny data sets of printed digits, drawn by code and normalised as the service does."""
 
 import gzip
 import struct
@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from service.ink import find_ink
+from service.preprocessing import normalize
 from training.data import Dataset, Digits
 
 
 def draw_digits(count: int, seed: int = 0) -> Digits:
-    """`count` printed digits, all classes in turn, of random size and place."""
+    """`count` printed digits, all classes in turn, of random size and slant."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count, dtype=np.uint8) % 10
     return Digits(np.stack([_draw(int(label), rng) for label in labels]), labels)
@@ -40,9 +42,10 @@ def write_idx(path: Path, array: NDArray[np.uint8] | NDArray[np.int32]) -> Path:
 
 
 def _draw(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    image = Image.new("L", (28, 28))
-    font = ImageFont.load_default(size=int(rng.integers(18, 24)))
-    x, y = rng.integers(12, 17, size=2)
-    ImageDraw.Draw(image).text((int(x), int(y)), str(label), fill=255, font=font, anchor="mm")
-    noise = rng.integers(0, 30, size=(28, 28))
-    return np.maximum(np.asarray(image), noise).astype(np.uint8)
+    image = Image.new("L", (64, 64))
+    font = ImageFont.load_default(size=int(rng.integers(36, 52)))
+    text = "|" if label == 1 and rng.random() < 0.5 else str(label)
+    ImageDraw.Draw(image).text((32, 32), text, fill=255, font=font, anchor="mm")
+    digit = normalize(find_ink(image.rotate(int(rng.integers(-12, 13)), resample=Image.Resampling.BILINEAR)))
+    assert digit is not None
+    return digit

@@ -1,0 +1,90 @@
+"""What training minimises, and how: loss, targets, optimizer, learning rate. Keras operations only.
+
+With teachers, the student also learns how sure they were of each class: cross-entropy with the label and, at a higher
+temperature, with the teachers' softened answer, weighted (G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in
+a Neural Network", 2015). Both targets travel side by side in one array `[N, 2 * classes]`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.recipe import Recipe
+
+
+def targets(labels: NDArray[np.uint8], teacher_logits: NDArray[np.float32] | None, recipe: Recipe) -> NDArray[Any]:
+    """What `loss` expects: labels `[N]`, one-hot rows, or one-hot rows beside the teachers' logits."""
+    if recipe.loss == "sparse_categorical_crossentropy":
+        return labels.astype(np.int32)
+    one_hot = np.eye(recipe.classes, dtype=np.float32)[labels]
+    return one_hot if teacher_logits is None else np.concatenate([one_hot, teacher_logits], axis=1)
+
+
+def loss(recipe: Recipe) -> Any:
+    """Keras loss from `targets` and logits."""
+    from training.backend import keras
+
+    if recipe.loss == "sparse_categorical_crossentropy":
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    by_label = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    if not recipe.teachers:
+        return by_label
+    by_teacher = keras.losses.CategoricalCrossentropy(from_logits=True)
+    weight, temperature = recipe.teacher_weight, recipe.teacher_temperature
+
+    def distillation(expected: Any, logits: Any) -> Any:
+        one_hot, teacher = keras.ops.split(expected, 2, axis=1)
+        softened = keras.ops.softmax(teacher / temperature)
+        # Gradients of the softened part shrink with the square of the temperature.
+        hint = by_teacher(softened, logits / temperature) * temperature**2
+        return (1 - weight) * by_label(one_hot, logits) + weight * hint
+
+    return distillation
+
+
+def accuracy(recipe: Recipe) -> Any:
+    """Keras metric from `targets` and logits: the share of right answers."""
+    from training.backend import keras
+
+    def accuracy(expected: Any, logits: Any) -> Any:
+        labels = expected
+        if recipe.loss == "categorical_crossentropy":
+            labels = keras.ops.argmax(expected[:, : recipe.classes], axis=1)
+        hits = keras.ops.equal(
+            keras.ops.cast(labels, "int32"), keras.ops.cast(keras.ops.argmax(logits, axis=1), "int32")
+        )
+        return keras.ops.cast(hits, "float32")
+
+    return accuracy
+
+
+def optimizer(recipe: Recipe, steps: int) -> Any:
+    """Keras optimizer for a training of so many steps; no decay pulls at biases and BatchNorm's scales."""
+    from training.backend import keras
+
+    kinds = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+        "sgd": keras.optimizers.SGD,
+    }
+    chosen = kinds[recipe.optimizer](_learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
+    if recipe.weight_decay:
+        chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return chosen
+
+
+def _learning_rate(recipe: Recipe, steps: int) -> Any:
+    from training.backend import keras
+
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    warmup = round(recipe.warmup * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate / 100 if warmup else recipe.learning_rate,
+        decay_steps=max(1, steps - warmup),
+        alpha=0.01,
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
