@@ -20,7 +20,7 @@ import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from service import images
 from service.admission import Ticket
@@ -188,24 +188,31 @@ async def _receive(
 
 async def _chunks(receive: Receive, limit: int, ticket: Ticket) -> AsyncIterator[bytes]:
     """The pieces of a body as they come, as long as they come at the least pace."""
-    total, more = 0, True
+    total = 0
     started = time.monotonic()
-    while more:
-        patience = started + _PATIENCE_SECONDS + total / _MIN_BYTES_PER_SECOND - time.monotonic()
-        try:
-            async with asyncio.timeout(patience):
-                message = await receive()
-        except TimeoutError as exc:
-            raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk, more = message.get("body", b""), message.get("more_body", False)
+    # Most bodies are there already when they are asked for; only what comes after the first piece is timed.
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        chunk = message.get("body", b"")
         total += len(chunk)
         if total > limit:
             raise TooLarge(f"the body has more than {limit} bytes; at most {limit} are allowed here")
         ticket.add(size=len(chunk))
         if chunk:
             yield chunk
+        if not message.get("more_body", False):
+            return
+        message = await _next(receive, started, total)
+    raise ClientDisconnect
+
+
+async def _next(receive: Receive, started: float, total: int) -> Message:
+    patience = started + _PATIENCE_SECONDS + total / _MIN_BYTES_PER_SECOND - time.monotonic()
+    try:
+        async with asyncio.timeout(patience):
+            return await receive()
+    except TimeoutError as exc:
+        raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
 
 
 async def _receive_form(chunks: AsyncIterator[bytes], boundary: bytes, limits: Limits) -> tuple[Part, ...]:
