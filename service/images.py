@@ -16,6 +16,10 @@ from service.errors import InvalidImage, TooLarge
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 DEFAULT_MAX_PIXELS = 20_000_000
+# What JPEG can hold; each row costs memory of its own, so a picture of a million rows is no small one.
+MAX_SIDE = 65_535
+LIGHT_BYTES = 64 * 1024
+LIGHT_PIXELS = 512 * 512
 # JPEGs decode at 1/2, 1/4 or 1/8 for a part of the cost; the shorter side keeps at least so many pixels.
 DRAFT_SIDE = 360
 # Alpha from which on a pixel is seen, and the share of such pixels that makes a picture rather than bare strokes.
@@ -86,6 +90,18 @@ def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
         raise InvalidImage(f"the {image.format} data are truncated or corrupt") from exc
 
 
+def is_light(data: bytes) -> bool:
+    """Whether decoding takes so little time that an event loop may wait for it: told from a few bytes of the head.
+
+    A PNG tells its size there. A JPEG packs at most some hundred pixels into a byte, and is scaled down while it is
+    decoded. The other formats can hide a huge picture in few bytes.
+    """
+    if data.startswith(b"\x89PNG") and len(data) < LIGHT_BYTES:
+        width, height = struct.unpack(">II", data[16:24].ljust(8, b"\0"))
+        return bool(width * height <= LIGHT_PIXELS)
+    return data.startswith(b"\xff\xd8") and len(data) < LIGHT_BYTES // 4
+
+
 def pages(data: bytes, *, max_pages: int) -> Iterator[Page]:
     """The pages of a TIFF, in order, without decoding them.
 
@@ -128,6 +144,8 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
         raise TooLarge(f"the picture is {width} x {height} pixels; at most {max_pixels} pixels are allowed")
+    if max(width, height) > MAX_SIDE:
+        raise TooLarge(f"the picture is {width} x {height} pixels; a side may have at most {MAX_SIDE}")
     if width * height == 0:
         raise InvalidImage(f"the picture is {width} x {height} pixels; it has no pixel")
 
@@ -158,13 +176,15 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
     Not by their own range: that would make ink of the grain of a blank paper.
     """
-    samples = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0)
-    highest = float(samples.max())
-    depths = (1.0, 255.0, 1023.0, 4095.0, 65535.0)
-    full = next((depth for depth in depths if highest <= depth), highest)
-    if image.mode != "F" and full == 1.0:
-        full = 255.0
-    return Image.fromarray((samples * (255.0 / full)).astype(np.uint8))
+    samples = np.asarray(image)
+    if samples.dtype.kind == "f":
+        samples = np.nan_to_num(samples, posinf=0.0, neginf=0.0).clip(0)
+        highest = float(samples.max())
+        full = next((depth for depth in (1.0, 255.0, 65535.0) if highest <= depth), highest)
+        return Image.fromarray((samples * np.float32(255.0 / full)).astype(np.uint8))
+    # Shifted, since large pictures of 16 bits are common and wider numbers would take much memory.
+    depth = next((depth for depth in (8, 10, 12, 16) if int(samples.max()) < 1 << depth), 31)
+    return Image.fromarray((samples.clip(0) >> (depth - 8)).astype(np.uint8))
 
 
 def _over_paper(image: Image.Image) -> Image.Image:

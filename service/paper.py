@@ -1,5 +1,6 @@
 """Picture -> residue: how much darker each pixel is than the paper under it, and how grainy that paper is."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,7 +137,7 @@ def _skewness(grey: Grey) -> float:
     surroundings = Image.fromarray(grey).filter(ImageFilter.BoxBlur(max(grey.shape) / 8))
     difference = grey - np.asarray(surroundings, np.float64)
     spread = float(np.mean(difference**2))
-    return float(np.mean(difference**3)) / max(spread * spread**0.5, 1.0)
+    return float(np.mean(difference**3)) / max(spread * math.sqrt(spread), 1.0)
 
 
 def _under_uneven_light(grey: Grey) -> Residue:

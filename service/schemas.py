@@ -10,6 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason
 
+# A 7 of 24x24 pixels, for the examples.
+_SEVEN = (
+    "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYCAAAAADFHGIkAAAAZ0lEQVR42mP8xYAdMDHQXoIFSrcchTKyfCE0I9RVLVDxowzbUSVg"
+    "wBOmA82OFgZf7JYftcbuqs0MNdglpllj98dmBn3sEhfhVqNJHM3CHiQtSBpQJBBuRZVAciuqxDRkDRhhRdeoBQDwKRPo/GPaeAAA"
+    "AABJRU5ErkJggg=="
+)
+
 
 def _promised(value: float) -> float:
     if value not in TARGET_ERRORS:
@@ -102,7 +109,7 @@ class Problem(BaseModel):
 
 
 class ImageRequest(BaseModel):
-    image: str = Field(description="The picture: base64, or a `data:` URL.", examples=["iVBORw0KGgo..."])
+    image: str = Field(description="The picture: base64, or a `data:` URL.", examples=[_SEVEN])
 
 
 class BatchImage(ImageRequest):
@@ -110,7 +117,9 @@ class BatchImage(ImageRequest):
 
 
 class BatchRequest(BaseModel):
-    images: list[BatchImage] = Field(min_length=1)
+    images: list[BatchImage | Any] = Field(
+        min_length=1, description="One object a picture; an entry that is none is answered with its error."
+    )
 
 
 class Health(BaseModel):
