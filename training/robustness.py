@@ -58,7 +58,7 @@ def score_negatives(predict: Predict, digits: Digits, families: Mapping[str, NDA
 
 def sureness(probabilities: NDArray[np.floating], reject: NDArray[np.floating]) -> NDArray[np.float64]:
     """Probability, `[N]`, that the picture is the predicted digit and not just that it would be, were it a digit."""
-    return probabilities.max(axis=1).astype(np.float64) * (1 - reject.astype(np.float64))
+    return np.asarray(probabilities.max(axis=1) * (1.0 - reject), np.float64)
 
 
 def auroc(lower: NDArray[np.floating], higher: NDArray[np.floating]) -> float:
