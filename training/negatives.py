@@ -310,19 +310,25 @@ def _by_hand(page: Image, rng: Generator) -> Image:
 
 
 def _change_weight(page: Image, rng: Generator) -> Image:
-    size = int(rng.integers(2, 6))
+    thinner = rng.random() < 0.25
+    size = int(rng.integers(2, 4 if thinner else 7))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    changed = cv2.erode(page, kernel) if rng.random() < 0.5 else cv2.dilate(page, kernel)
+    changed = cv2.erode(page, kernel) if thinner else cv2.dilate(page, kernel)
     return np.asarray(changed, np.uint8) if changed.any() else page
 
 
 # --- made of digits ---------------------------------------------------------------------------------------------------
 
-# The side of a digit that is no digit by itself.
-_HALVES: dict[int, tuple[str, ...]] = {
-    0: ("top", "bottom"), 2: ("top", "bottom", "left"), 3: ("left",), 4: ("top", "left"), 5: ("top", "left"),
-    6: ("right",), 7: ("left",), 8: ("left",), 9: ("left",),
-}  # fmt: skip
+# The sides of a digit that are no digit by themselves, however it slants.
+_HALVES = {
+    0: ("top", "bottom"),
+    2: ("top", "bottom"),
+    3: ("left",),
+    4: ("top",),
+    5: ("top",),
+    6: ("right",),
+    7: ("left",),
+}
 
 
 def cut_digit(digits: Digits, rng: Generator) -> Image:
@@ -556,7 +562,7 @@ def _corners(points: Stroke) -> Stroke:
     return [point for point in points for _ in range(2)]
 
 
-_SYMBOLS = "@#%€£¥¶©®∑∫√∞≈≠±÷♥♦♣♠★☆☎♪♫→←⇒⇔∀∃∇⊕⊗⌂☺☼♀♂{}<>"
+_SYMBOLS = "@#%€£¥¶©®∑√∞≈≠±÷♥♦♣♠★☆☎♪♫→←⇒⇔∀∃∇⊕⊗⌂☺☼♀♂"
 
 
 def draw_symbol(_digits: Digits, rng: Generator) -> Image:
