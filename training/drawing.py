@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.preprocessing import BOX, SIZE
+from service.preprocessing import BOX, CENTRE, SIZE
 
 Image = NDArray[np.uint8]
 Point = tuple[float, float]
@@ -165,8 +165,7 @@ def _centred(fitted: Image) -> Image:
     height, width = fitted.shape
     moments = cv2.moments(fitted)
     mass = max(moments["m00"], 1.0)
-    top = round((SIZE - 1) / 2 - moments["m01"] / mass)
-    left = round((SIZE - 1) / 2 - moments["m10"] / mass)
+    top, left = round(CENTRE - moments["m01"] / mass), round(CENTRE - moments["m10"] / mass)
     top, left = min(max(top, 0), SIZE - height), min(max(left, 0), SIZE - width)
     digit = np.zeros((SIZE, SIZE), np.uint8)
     digit[top : top + height, left : left + width] = (
