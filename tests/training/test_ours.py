@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.training.digits import tiny_dataset
+from training import curriculum
 from training.architectures import ARCHITECTURES
 from training.drawing import draw_digits
 
@@ -36,3 +38,16 @@ def test_an_answer_does_not_depend_on_its_neighbours(graph):
     for start, stop in ((0, 1), (1, 3), (3, 20), (20, 37)):
         for whole, part in zip(together, session.run(None, {"image": images[start:stop]}), strict=True):
             assert np.array_equal(whole[start:stop], part)
+
+
+def test_its_recipe_trains_it(monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    from training.train import train_run
+
+    dataset = tiny_dataset(train=256, validation=50, test=10)
+    stock = curriculum.make_stock(dataset.train, 40)
+    monkeypatch.setattr(curriculum, "make_stock", lambda _: stock)
+    run = train_run(tmp_path, dataset, replace(ARCHITECTURES["ours"].recipe, epochs=2), seed=0)
+    first, last = run.read("history")["epochs"]
+    assert last["loss"] < first["loss"]
