@@ -255,6 +255,18 @@ def leave_neighbour(canvas: Image, rng: Generator) -> Image:
     return marked
 
 
+def leave_pattern(canvas: Image, rng: Generator) -> Image:
+    """Thin stripes of a printed background, over a part of the digit."""
+    left, top, width, height = _bounds(canvas)
+    angle, gap = rng.uniform(0, math.pi), rng.uniform(6, 14)
+    rows, columns = np.indices(canvas.shape)
+    stripes = (columns * math.sin(angle) + rows * math.cos(angle)) % gap < rng.uniform(1, 2.5)
+    patch = smooth_noise(canvas.shape, 3, rng) > rng.uniform(0, 1)
+    patch[: max(top - 4, 0)] = patch[top + height + 4 :] = False
+    patch[:, : max(left - 4, 0)] = patch[:, left + width + 4 :] = False
+    return np.where(stripes & patch, np.maximum(canvas, np.uint8(rng.integers(120, 256))), canvas)
+
+
 SCAN_EFFECTS: list[Callable[[Image, Generator], Image]] = [
     roughen,
     fade,
@@ -262,6 +274,7 @@ SCAN_EFFECTS: list[Callable[[Image, Generator], Image]] = [
     cut_ruling,
     leave_line,
     leave_neighbour,
+    leave_pattern,
 ]
 
 
@@ -313,9 +326,9 @@ def zero(rng: Generator) -> list[Stroke]:
     start = rng.uniform(235, 320)
     ring = arc((0.4, 0.5), (rx, 0.5), start, sweep, 11)
     form = rng.random()
-    if form < 0.08:
-        ring += [(0.4 + rx * 0.9, 0.06 + rng.normal(0, 0.04)), (0.4 + rx * rng.uniform(1.3, 1.9), rng.normal(0, 0.06))]
-    elif form < 0.16:
+    if form < 0.13:
+        ring += [(0.4 + rx * 0.9, 0.06 + rng.normal(0, 0.04)), (0.4 + rx * rng.uniform(1.1, 1.6), rng.normal(0, 0.06))]
+    elif form < 0.21:
         ring += [
             (0.4 + rng.uniform(-0.1, 0.2), rng.uniform(0.12, 0.25)),
             (0.4 + rx * rng.uniform(0.2, 0.8), rng.uniform(0.08, 0.2)),
@@ -388,8 +401,8 @@ def four(rng: Generator) -> list[Stroke]:
     if form < 0.3:
         left = rng.uniform(0.02, 0.2)
         bar: Stroke = [(left - 0.02, bar_y), (left - 0.02, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
-        stem: Stroke = [(stem_x, rng.uniform(0, 0.4)), (stem_x + lean, rng.uniform(0.88, 1))]
-        return [[(left + 0.05, rng.uniform(0, 0.12)), *bar], stem]
+        stem: Stroke = [(stem_x, rng.uniform(0, 0.55)), (stem_x + lean, rng.uniform(0.88, 1))]
+        return [[(left + rng.uniform(0, 0.3), rng.uniform(0, 0.12)), *bar[rng.integers(2) :]], stem]
     if form < 0.48:
         bowl: Stroke = [
             (0.12, 0.02),
@@ -439,8 +452,8 @@ def six(rng: Generator) -> list[Stroke]:
     loop = rng.uniform(0.4, 0.64)
     end: Stroke = [(0.12, loop + 0.2)] if rng.random() < 0.8 else [(0.26, loop + 0.06)]
     back: Stroke = [(top, 0), (top * 0.5 + rng.normal(0, 0.03), 0.22), (0.08, 0.58)]
-    if rng.random() < 0.25:
-        back = [(top + rng.uniform(0.05, 0.2), rng.uniform(0.06, 0.24)), (top, 0.02), (top * 0.55, 0.08), *back[1:]]
+    if rng.random() < 0.3:
+        back = [(top + rng.uniform(0.02, 0.22), rng.uniform(0.06, 0.28)), (top, 0.02), (top * 0.55, 0.08), *back[1:]]
     return [[*back, (0.1, 0.85), (0.34, 1), (right, 0.86), (right - 0.02, loop + 0.1), (0.36, loop), *end]]
 
 
