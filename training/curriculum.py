@@ -4,9 +4,9 @@ Drawing takes longer than bending what was drawn, so a stock of pictures is draw
 other ones from it and augments them anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,18 @@ from training.drawing import draw_digits, rescan
 from training.negatives import NOT_A_DIGIT, make_negatives
 from training.recipe import Recipe
 
-# Shares of every epoch; the rest is MNIST, bent.
-DRAWN = 0.18
-NEGATIVE = 0.17
-RESCANNED = 0.12
-PLAIN = 0.05  # MNIST, not even bent
+Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Of every epoch; the rest is MNIST, augmented. `plain` is MNIST as it is."""
+
+    drawn: float = 0.18
+    negatives: float = 0.17
+    rescanned: float = 0.12
+    plain: float = 0.05
+
 
 # In the last part of a training the pictures come close to the digits themselves.
 GENTLE_FROM = 0.8
@@ -52,8 +59,8 @@ def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -
 
 
 def taught(
-    digits: Digits, recipe: Recipe, rng: np.random.Generator, progress: float
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    digits: Digits, recipe: Recipe, rng: np.random.Generator, progress: float, shares: Shares = Shares()
+) -> Iterator[Batch]:
     """The batches of one epoch, as many pictures in all as there are digits; `progress` is 0 to 1 over the training."""
     stock = make_stock(digits)
     how = GENTLE if progress >= GENTLE_FROM else STANDARD
@@ -61,20 +68,30 @@ def taught(
     # A chunk ends where a batch does, so that only the last batch of the epoch may be short.
     chunk = max(1, _CHUNK // recipe.batch_size) * recipe.batch_size
     for start in range(0, len(order), chunk):
-        mixed = mix(digits.take(order[start : start + chunk]), stock, rng, how)
+        mixed = mix(digits.take(order[start : start + chunk]), stock, rng, how, shares)
         for first in range(0, len(mixed), recipe.batch_size):
             batch = slice(first, first + recipe.batch_size)
             yield mixed.images[batch], mixed.labels[batch]
 
 
-def mix(digits: Digits, stock: Stock, rng: np.random.Generator, how: Augmentation) -> Digits:
+def mix(digits: Digits, stock: Stock, rng: np.random.Generator, how: Augmentation, shares: Shares) -> Digits:
     """Replace a share of the digits by pictures from the stock, augment all but a few, and shuffle."""
     count = len(digits)
-    shares = [(stock.drawn, DRAWN), (stock.negatives, NEGATIVE), (stock.rescanned, RESCANNED)]
-    picked = [part.take(rng.integers(0, len(part), round(share * count))) for part, share in shares]
+    parts = (stock.drawn, shares.drawn), (stock.negatives, shares.negatives), (stock.rescanned, shares.rescanned)
+    picked = [part.take(rng.integers(0, len(part), round(share * count))) for part, share in parts]
     own = digits.take(np.arange(count - sum(len(part) for part in picked)))
-    plain = round(PLAIN * count)
+    plain = round(shares.plain * count)
     changed = augment(np.concatenate([own.images[plain:], *(part.images for part in picked)]), rng, how)
     images = np.concatenate([own.images[:plain], changed])
     labels = np.concatenate([own.labels, *(part.labels for part in picked)])
     return Digits(images, labels).take(rng.permutation(count))
+
+
+# What the ablation switches off: the same training without one ingredient, and on MNIST alone.
+SOURCES: dict[str, Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]] = {
+    "taught": taught,
+    "taught_without_drawn": partial(taught, shares=Shares(drawn=0)),
+    "taught_without_negatives": partial(taught, shares=Shares(negatives=0)),
+    "taught_without_rescanned": partial(taught, shares=Shares(rescanned=0)),
+    "taught_mnist_alone": partial(taught, shares=Shares(drawn=0, negatives=0, rescanned=0)),
+}

@@ -5,7 +5,7 @@ import pytest
 
 from training import curriculum
 from training.augment import GENTLE, STANDARD
-from training.curriculum import make_stock, mix, taught
+from training.curriculum import SOURCES, Shares, make_stock, mix, taught
 from training.data import Digits
 from training.drawing import draw_digits
 from training.recipe import Recipe
@@ -37,8 +37,13 @@ def test_an_epoch_has_as_many_pictures_as_there_are_digits(digits, small_stock):
 
 
 def test_every_kind_has_its_share(digits):
-    labels = mix(digits, make_stock(digits, 60), np.random.default_rng(2), STANDARD).labels
-    assert (labels == 10).mean() == pytest.approx(curriculum.NEGATIVE, abs=0.01)
+    labels = mix(digits, make_stock(digits, 60), np.random.default_rng(2), STANDARD, Shares(negatives=0.3)).labels
+    assert (labels == 10).mean() == pytest.approx(0.3, abs=0.01)
+
+
+def test_an_ablation_leaves_one_ingredient_out(digits, small_stock):
+    batches = SOURCES["taught_without_negatives"](digits, Recipe("ours"), np.random.default_rng(5), 0)
+    assert max(labels.max() for _, labels in batches) <= 9
 
 
 def test_the_same_seed_gives_the_same_epoch(digits, small_stock):
