@@ -6,13 +6,14 @@ Work happens at a reduced size: a digit ends as 20 pixels, so some 100 carry all
 is small in a large picture is found first and then looked at again at a size that suits it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
 from service.focus import MIN_AREA, Digit, find_digit
-from service.lines import INSIDE, find_lines
+from service.lines import INSIDE, find_lines, find_rules
 from service.marks import Box, Mask
 from service.paper import Counts, Grey, Residue, count_levels, find_residue, rim, threshold_otsu
 
@@ -147,6 +148,36 @@ def _look(image: Image.Image) -> Ink:
     return Ink(density, frozenset(noticed), digit.box, scale)
 
 
+@dataclass(frozen=True)
+class Writing:
+    """All ink of a picture: `density` as in `Ink`, `mask` bool of the same shape where strokes are, and their level.
+
+    `level` is how much darker than the paper the strokes are on average, in grey levels.
+    """
+
+    density: Grey
+    mask: Mask
+    level: float
+    scale: int
+
+
+def find_writing(image: Image.Image, scale: int, find: Callable[[Mask], Mask | None] = find_rules) -> Writing | None:
+    """All ink of an upright picture of mode "L" or "RGB", looked at `scale` times smaller; None where there is none.
+
+    What `find` finds in a mask of all ink is printed and taken away: by default lines that run level through it.
+    """
+    residue = find_residue(image.reduce(scale) if scale > 1 else image)
+    threshold = ink_threshold(residue.counts, residue.grain)
+    if threshold is not None:
+        residue, threshold = without_lines(residue, threshold, find)
+    if threshold is None:
+        return None
+    cut = _stroke_threshold(residue.counts, threshold)
+    mask = residue.levels > cut
+    level = float(residue.levels[mask].mean())
+    return Writing(_ramp(cut, level).take(residue.levels), mask, level, scale)
+
+
 def _blank(residue: Residue, scale: int, noticed: set[str] | None = None) -> Ink:
     return Ink(np.zeros_like(residue.levels), frozenset({"blank"} | (noticed or set())), None, scale)
 
@@ -188,11 +219,13 @@ def _stroke_threshold(counts: Counts, threshold: float) -> float:
     return max(STROKE_LEVEL * threshold, CORE_LEVEL * mean)
 
 
-def without_lines(residue: Residue, threshold: float) -> tuple[Residue, float | None]:
+def without_lines(
+    residue: Residue, threshold: float, find: Callable[[Mask], Mask | None] = find_lines
+) -> tuple[Residue, float | None]:
     """The residue without ruled lines, and its threshold; lines may hide fainter ones and fainter ink."""
     found: float | None = threshold
     while found is not None:
-        lines = find_lines(residue.levels > found)
+        lines = find(residue.levels > found)
         if lines is None:
             break
         edges = grow(grow(lines)) & (residue.levels <= found)

@@ -22,6 +22,8 @@ MIN_COVER = 0.65
 MIN_FREE = 0.4
 # Lines looked for in one direction: double frames left and right, and one between.
 MAX_LINES = 6
+# And in a grid: the double lines of 15 cells.
+MAX_GRID_LINES = 32
 # Of the side, how near a line comes to the rim: with both ends, or in a frame with one while the other ends at a
 # corner. A frame may also lie further in, if there is writing inside; without, it could be a square 0.
 AT_RIM, AT_CORNER, INSIDE = 0.04, 0.25, 0.12
@@ -98,8 +100,20 @@ def _find_writing(rest: Mask) -> Mark | None:
     return max(marks, key=lambda mark: mark.area, default=None)
 
 
-def _find(mask: Mask) -> Direction:
-    """The nearly upright lines of a mask `[height, width]`."""
+def find_rules(mask: Mask) -> Mask | None:
+    """Pixels of nearly level lines that run through a mask of several digits; None where there is none."""
+    level = _find(mask.T)
+    return level.paint().T if level.lines else None
+
+
+def find_grid(mask: Mask) -> tuple[Mask, list[float]]:
+    """Pixels of all lines of a mask that is cut out along a frame, and where at mid-height the upright ones stand."""
+    upright, level = _find(mask, MAX_GRID_LINES), _find(mask.T, MAX_GRID_LINES)
+    return _paint(upright, level), sorted(line.position for line in upright.lines)
+
+
+def _find(mask: Mask, most: int = MAX_LINES) -> Direction:
+    """The nearly upright lines of a mask `[height, width]`, at most so many."""
     height, width = mask.shape
     if not _may_hold_line(mask):
         return Direction(Runs(np.empty(0, np.intp), np.empty(0, np.intp), mask.shape), [])
@@ -112,7 +126,7 @@ def _find(mask: Mask) -> Direction:
     free = np.flatnonzero(right - left <= np.maximum(thickest, 2))
     position = middle - SLOPES[:, None] * (row - height / 2)
     lines: list[Line] = []
-    while len(lines) < MAX_LINES and len(free) >= MIN_FREE * height:
+    while len(lines) < most and len(free) >= MIN_FREE * height:
         slope, at = _peak(position[:, free], width)
         wobble = max(1.5, 0.25 * MAX_THICKNESS * min(mask.shape))
         near = free[np.abs(position[slope, free] - at) <= wobble]

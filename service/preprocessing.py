@@ -30,7 +30,12 @@ def normalize(ink: Ink) -> NDArray[np.uint8] | None:
     if ink.density.shape == (SIZE, SIZE) and _is_normal(ink.density, ink.box):
         return ink.density
     left, top, right, bottom = ink.box
-    return _centre(_fit(_bring_to_width(ink.density[top:bottom, left:right])))
+    return normalize_crop(ink.density[top:bottom, left:right])
+
+
+def normalize_crop(density: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The digit as uint8 `[28, 28]` of its ink, cut out along its box."""
+    return _centre(_fit(_bring_to_width(density)))
 
 
 def _is_normal(density: NDArray[np.uint8], box: tuple[int, int, int, int]) -> bool:

@@ -1,0 +1,351 @@
+"""A number in one picture: pieces of ink -> every segment that may be a digit -> one run of the network -> best path.
+
+    picture --ink, cells--> writing --segments--> candidates uint8 [N, 28, 28] --network--> --paths--> FieldReading
+
+`find_candidates` and `read` are the two halves before and after the network.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service import cells, ink, segments
+from service.decisions import REJECT_AT, Decision, Reason
+from service.lines import find_rules
+from service.marks import Box, Mask
+from service.paths import Constraints, Path, Step, best_paths, safe_log, shares
+from service.preprocessing import normalize_crop
+from service.segments import Pieces, Segment
+
+# Shorter side, in pixels, to which a picture is reduced at least: digits of a field are about half as high. Where
+# they are less than FINE_HEIGHT the writing is looked at again at a finer scale, with a margin around it.
+WORK_SIDE = 96
+FINE_HEIGHT, FINE_MARGIN = 24, 0.4
+# More pieces than a number of 64 digits has are no number, and would take too long.
+MAX_PIECES = 160
+
+# --- how likely sizes are, in nats; heights and widths in parts of the writing's height -------------------------------
+
+# A digit of at least this height costs nothing; each halving below it costs so much.
+FULL_HEIGHT, SMALL = 0.7, 6.0
+# A digit wider than this part of its own height costs so much for each time it is as wide again.
+FULL_WIDTH, WIDE = 0.95, 6.0
+# Digits that the network is asked for beside the likeliest.
+GUESSES = 3
+# Leaving out a mark: a small one may be a separator, a tall one hardly, and a part of a mark never.
+SKIP_SMALL, SKIP_TALL, SKIP_PART = 0.7, 6.0, 12.0
+# Up to this height, and this area as part of the squared height, a mark is small.
+SMALL_HEIGHT, SMALL_AREA = 0.4, 0.12
+
+# A mark that the network is so sure of is one digit.
+SURE = 0.95
+
+# --- separators ---
+DASH_ASPECT = 1.6
+POINT_HEIGHT = 0.22
+LOW = 0.55
+
+# Digits uint8 `[N, 28, 28]` -> probabilities float32 `[N, 10]`, rejects float32 `[N]`
+Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+ALTERNATIVES = 3
+# A lead in nats that leaves no doubt.
+MOST = 25.0
+
+
+@dataclass(frozen=True)
+class FieldDigit:
+    """One digit of a field; `probabilities` float32 `[10]`, `box` in pixels of the picture."""
+
+    digit: int
+    confidence: float
+    probabilities: NDArray[np.float32]
+    reject: float
+    box: Box
+
+
+@dataclass(frozen=True)
+class Separator:
+    """A mark that was skipped: `comma`, `point`, `dash`, `currency`, `star` or `mark`."""
+
+    kind: str
+    box: Box
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another number that the field may hold."""
+
+    text: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class FieldReading:
+    """The answer for one field; `weakest` is the index of the digit that is least sure."""
+
+    text: str
+    confidence: float
+    alternatives: tuple[Alternative, ...]
+    separators: tuple[Separator, ...]
+    digits: tuple[FieldDigit, ...]
+    weakest: int | None
+    decision: Decision
+    reasons: tuple[Reason, ...]
+
+
+BLANK = FieldReading("", 0.0, (), (), (), None, Decision.REJECT, (Reason.BLANK,))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What makes the score of a path a confidence: weights of `_features`, fitted on validation strings."""
+
+    bias: float
+    weights: tuple[float, ...]
+
+    def confidence(self, features: Sequence[float]) -> float:
+        logit = self.bias + sum(weight * value for weight, value in zip(self.weights, features, strict=True))
+        return 1 / (1 + exp(-max(min(logit, 40.0), -40.0)))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Segments of a field and what the network says of each; `place` maps ink boxes to the upright upload.
+
+    `probabilities` is float32 `[N, 10]`, `rejects` float32 `[N]` for N segments.
+    """
+
+    pieces: Pieces
+    segments: list[Segment]
+    probabilities: NDArray[np.float32]
+    rejects: NDArray[np.float32]
+    scale: int
+    offset: tuple[int, int]
+    faint: bool
+
+    def place(self, box: Box) -> Box:
+        (x, y), scale = self.offset, self.scale
+        left, top, right, bottom = box
+        return x + scale * left, y + scale * top, x + scale * right, y + scale * bottom
+
+
+def find_candidates(image: Image.Image, predict: Predict) -> Candidates | None:
+    """What may be digits in an upright picture of mode "L" or "RGB"; None where there is no ink."""
+    found = _look(image, predict, (0, 0))
+    if found is None or found.scale == 1 or found.pieces.height >= FINE_HEIGHT:
+        return found
+    offset, window = _around(found, image.size)
+    return _look(image.crop(window), predict, offset) or found
+
+
+def _look(image: Image.Image, predict: Predict, offset: tuple[int, int]) -> Candidates | None:
+    scale = -(-min(image.size) // WORK_SIDE)
+    printed = _Printed()
+    writing = ink.find_writing(image, scale, printed)
+    if writing is None:
+        return None
+    if printed.cells is not None and len(printed.cells.boxes) > 1:
+        pieces = segments.pieces_in_cells(writing, printed.cells.boxes)
+    else:
+        pieces = _find_pieces(writing, predict)
+    if pieces is None or len(pieces.pieces) > MAX_PIECES:
+        return None
+    found = list(segments.find_segments(pieces))
+    probabilities, rejects = _predict(pieces, found, writing, predict)
+    return Candidates(pieces, found, probabilities, rejects, scale, offset, writing.level < ink.LOW_CONTRAST)
+
+
+def _find_pieces(writing: ink.Writing, predict: Predict) -> Pieces | None:
+    """Marks that the network takes for a digit are left whole, the others are cut if they are wide."""
+    found = segments.label_marks(writing)
+    if found is None:
+        return None
+    wide = [index for index in range(len(found.marks)) if found.may_be_several(index) and found.may_be_one(index)]
+    if not wide:
+        return segments.split(found, writing, ())
+    pictures = np.stack([normalize_crop(found.cut_out(writing.density, index)) for index in wide])
+    probabilities, rejects = predict(pictures)
+    sure = probabilities.max(axis=1) * (1 - rejects) >= SURE
+    return segments.split(found, writing, {index for index, whole in zip(wide, sure, strict=True) if whole})
+
+
+def _predict(
+    pieces: Pieces, found: Sequence[Segment], writing: ink.Writing, predict: Predict
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return predict(np.stack([normalize_crop(pieces.cut_out(writing.density, segment)) for segment in found]))
+
+
+class _Printed:
+    """Finds what is printed in a mask of all ink: cells once, then ruled lines."""
+
+    def __init__(self) -> None:
+        self.cells: cells.Cells | None = None
+
+    def __call__(self, mask: Mask) -> Mask | None:
+        if self.cells is None:
+            self.cells = cells.find_cells(mask)
+            if self.cells is not None:
+                return self.cells.lines
+        return find_rules(mask)
+
+
+def _around(found: Candidates, size: tuple[int, int]) -> tuple[tuple[int, int], Box]:
+    """The window around all pieces, with a margin, in pixels of the picture."""
+    boxes = [piece.box for piece in found.pieces.pieces]
+    margin = FINE_MARGIN * found.pieces.height
+    left = max(0, int((min(box[0] for box in boxes) - margin) * found.scale))
+    top = max(0, int((min(box[1] for box in boxes) - margin) * found.scale))
+    right = min(size[0], int((max(box[2] for box in boxes) + margin) * found.scale))
+    bottom = min(size[1], int((max(box[3] for box in boxes) + margin) * found.scale))
+    return (left, top), (left, top, right, bottom)
+
+
+# --- after the network ------------------------------------------------------------------------------------------------
+
+
+def read(
+    candidates: Candidates,
+    *,
+    constraints: Constraints,
+    calibration: Calibration,
+    accept_at: float,
+) -> FieldReading:
+    """The best number.
+
+    Args:
+        candidates: of one field.
+        constraints: what is known of the number.
+        calibration: makes scores confidences.
+        accept_at: least confidence of the whole number to accept at.
+    """
+    probabilities, rejects = candidates.probabilities, candidates.rejects
+    steps = _steps(candidates)
+    paths = best_paths(len(candidates.pieces.pieces), steps, constraints)
+    if not paths or not paths[0].text:
+        return _unread(candidates, paths)
+    best = paths[0]
+    digits = tuple(
+        FieldDigit(
+            step.digit,
+            float(probabilities[step.segment][step.digit]),
+            probabilities[step.segment],
+            float(rejects[step.segment]),
+            candidates.place(candidates.segments[step.segment].box),
+        )
+        for step in best.steps()
+        if step.digit is not None
+    )
+    separators = _separators(candidates, best)
+    confidence = calibration.confidence(features(paths))
+    decision, reasons = _decide(digits, separators, confidence, accept_at, faint=candidates.faint)
+    weakest = min(range(len(digits)), key=lambda index: digits[index].confidence * (1 - digits[index].reject))
+    return FieldReading(
+        best.text, confidence, _alternatives(paths, confidence), separators, digits, weakest, decision, reasons
+    )
+
+
+def features(paths: Sequence[Path]) -> tuple[float, ...]:
+    """What tells how sure the best path is: its lead over the next, its score, that of its worst step."""
+    lead = paths[0].score - paths[1].score if len(paths) > 1 else MOST
+    scores = [step.score for step in paths[0].steps() if step.digit is not None]
+    return min(lead, MOST), sum(scores) / len(scores), min(scores)
+
+
+def _steps(candidates: Candidates) -> list[Step]:
+    pieces, height = candidates.pieces, candidates.pieces.height
+    probabilities, rejects = candidates.probabilities, candidates.rejects
+    steps = [
+        Step(index, index, None, _skip_score(pieces, index, in_cells=pieces.in_cells), -1)
+        for index in range(len(pieces.pieces))
+    ]
+    likeliest = np.argsort(-probabilities, axis=1)[:, :GUESSES]
+    for index, segment in enumerate(candidates.segments):
+        fits = _size_score(segment.box, height) + safe_log(1 - float(rejects[index]))
+        for digit in likeliest[index].tolist():
+            score = fits + safe_log(float(probabilities[index][digit]))
+            steps.append(Step(segment.first, segment.last, digit, score, index))
+    return steps
+
+
+def _size_score(box: Box, height: float) -> float:
+    left, top, right, bottom = box
+    tall, wide = (bottom - top) / height, (right - left) / (bottom - top)
+    score = min(0.0, SMALL * log(tall / FULL_HEIGHT, ) / log(2))
+    if wide > FULL_WIDTH:
+        score -= WIDE * log(wide / FULL_WIDTH) / log(2)
+    return score
+
+
+def _skip_score(pieces: Pieces, index: int, *, in_cells: bool) -> float:
+    piece = pieces.pieces[index]
+    height = pieces.height
+    if not in_cells and sum(other.mark == piece.mark for other in pieces.pieces) > 1:
+        return -SKIP_PART
+    if piece.height <= SMALL_HEIGHT * height and piece.area <= SMALL_AREA * height * height:
+        return -SKIP_SMALL
+    return -SKIP_TALL
+
+
+def _separators(candidates: Candidates, path: Path) -> tuple[Separator, ...]:
+    pieces = candidates.pieces
+    steps = path.steps()
+    read_ = [step.first for step in steps if step.digit is not None]
+    return tuple(
+        Separator(_kind(pieces, step.first, read_), candidates.place(pieces.pieces[step.first].box))
+        for step in steps
+        if step.digit is None
+    )
+
+
+def _kind(pieces: Pieces, index: int, digits: Sequence[int]) -> str:
+    """What a skipped piece is, by its size and place."""
+    piece, height = pieces.pieces[index], pieces.height
+    if piece.height > SMALL_HEIGHT * height:
+        at_end = not digits or index < digits[0] or index > digits[-1]
+        return "currency" if at_end and piece.height > FULL_HEIGHT * height else "mark"
+    if piece.width >= DASH_ASPECT * piece.height and piece.width >= POINT_HEIGHT * height:
+        return "dash"
+    if (piece.box[1] + piece.box[3]) / 2 < pieces.base - LOW * height:
+        return "mark"
+    return "point" if piece.height <= POINT_HEIGHT * height else "comma"
+
+
+def _alternatives(paths: Sequence[Path], confidence: float) -> tuple[Alternative, ...]:
+    """Other numbers; they share what the best one leaves, by their scores."""
+    others = [path for path in paths[1:] if path.text]
+    return tuple(
+        Alternative(path.text, share * (1 - confidence))
+        for path, share in list(zip(others, shares(others), strict=True))[:ALTERNATIVES]
+    )
+
+
+def _unread(candidates: Candidates, paths: Sequence[Path]) -> FieldReading:
+    """Ink, but no number that the constraints allow."""
+    separators = _separators(candidates, paths[0]) if paths else ()
+    return FieldReading("", 0.0, (), separators, (), None, Decision.REJECT, (Reason.NOT_A_DIGIT,))
+
+
+def _decide(
+    digits: Sequence[FieldDigit], separators: Sequence[Separator], confidence: float, accept_at: float, *, faint: bool
+) -> tuple[Decision, tuple[Reason, ...]]:
+    if any(digit.reject >= REJECT_AT for digit in digits):
+        return Decision.REJECT, (Reason.NOT_A_DIGIT,)
+    reasons = [Reason.AMBIGUOUS] if confidence < accept_at else []
+    if any(separator.kind == "mark" for separator in separators):
+        reasons.append(Reason.NOT_A_DIGIT)
+    if not reasons:
+        return Decision.ACCEPT, ()
+    return Decision.REVIEW, (*reasons, *([Reason.LOW_CONTRAST] if faint else []))
+
+
+UNCALIBRATED = Calibration(0.0, (1.0, 0.0, 0.0))
+
+
+def calibration_of(record: Mapping[str, object] | None) -> Calibration:
+    """The calibration in a model's record."""
+    return UNCALIBRATED if record is None else Calibration(record["bias"], tuple(record["weights"]))  # type: ignore[arg-type]
