@@ -45,7 +45,7 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         classifier = DigitClassifier.load(configured.model_path)
         classifier.warm_up()
         reader = Reader(classifier, max_pixels=configured.max_image_pixels, accept_at=configured.accept_at)
-        state = State(configured, reader, metrics, ready=True)
+        state = State(configured, reader, metrics, _refusable(configured.root_path), ready=True)
         metrics.observe_model(classifier.record)
         drain_on_signals(state, configured.drain_seconds)
         # What is there now stays; a collection that looks at it again and again costs a tenth of a reading.
@@ -68,6 +68,11 @@ def create_app(configured: Settings | None = None) -> FastAPI:
     _handle_errors(app)
     _document(app)
     return app
+
+
+def _refusable(root_path: str) -> dict[bytes, str]:
+    """Where readings are asked for, with and without the root path."""
+    return {(prefix + route.path).encode(): route.path for route in routes.DIRECT for prefix in {"", root_path}}
 
 
 def _handle_errors(app: FastAPI) -> None:
