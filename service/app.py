@@ -16,16 +16,13 @@ from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
 from service.reader import Reader
-from service.settings import Settings
+from service.settings import Settings, traces_are_wanted
 from service.state import State
 
 DESCRIPTION = """Reads handwritten digits from forms: which digit, how sure, and whether it may be used unread.
 
 Send one picture to `/predict`, many to `/predict/batch`. Nothing is kept and nothing leaves.
 """
-
-# FastAPI's own traces, metrics and logs: nothing leaves, and the check whether they are on is made for each request.
-_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 
 
 def create_app(configured: Settings | None = None) -> FastAPI:
@@ -39,6 +36,7 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         configured = Settings.from_env()
         logs.configure(configured.log_format, configured.log_level)
     metrics = Metrics()
+    telemetry = _telemetry()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
@@ -59,15 +57,33 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        telemetry=_NO_TELEMETRY,
+        telemetry=telemetry,
         redoc_url=None,
     )
     app.include_router(routes.router)
     app.include_router(health.router)
-    app.add_middleware(RequestMiddleware, metrics=metrics, direct=routes.DIRECT, root_path=configured.root_path)
+    # A trace tells what FastAPI's router knows of a request, so with traces all of them take that way.
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=metrics,
+        direct=() if telemetry["tracing"] else routes.DIRECT,
+        root_path=configured.root_path,
+    )
     _handle_errors(app)
     _document(app)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """Traces where OpenTelemetry's variables ask for them; metrics are Prometheus's, and nothing else leaves."""
+    wanted = traces_are_wanted()
+    return TelemetryConfig(
+        tracing=wanted,
+        auto_configure=wanted,
+        metrics=False,
+        logs=False,
+        exclude=lambda scope: scope["path"].endswith(("/health", "/health/live", "/health/ready", "/metrics")),
+    )
 
 
 def _refusable(root_path: str) -> dict[bytes, str]:

@@ -5,6 +5,7 @@ variable, the value and what is allowed.
 """
 
 import difflib
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,6 +101,21 @@ class Settings(BaseModel):
             return cls(**values)  # type: ignore[arg-type]
         except ValidationError as exc:
             raise SettingError("\n".join(_explain(error) for error in exc.errors())) from exc
+
+
+def traces_are_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the standard variables of OpenTelemetry name a place to send traces to.
+
+    Raises:
+        SettingError: they do, but what sends them is not installed.
+    """
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    named = next((name for name in endpoints if environ.get(name)), None)
+    if named is None or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    if importlib.util.find_spec("opentelemetry.sdk") is None:
+        raise SettingError(f"{named} is set, but OpenTelemetry is not installed: pip install 'digits[otel]'")
+    return True
 
 
 def variable(field: str) -> str:
