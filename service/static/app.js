@@ -85,7 +85,7 @@ receiveFiles([$("choose"), $("photograph")], (files) => {
     return read(files[0]);
   }
   supersede();
-  showNothing();
+  showNothing("Choose one of the pictures below to see all of its reading.");
   preview(null);
   gallery.add(files);
   $("gallery").scrollIntoView({ block: "nearest" });

@@ -4,7 +4,7 @@ import { DECISIONS, explain, mayPass, percent, reasons } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-const STAGES = { decode: "Decode", normalize: "Normalize", infer: "Infer", total: "There and back" };
+const STAGES = { decode: "Decode", normalize: "Normalize", infer: "Infer", total: "Round trip" };
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
   const bar = $("bar").content.firstElementChild.cloneNode(true);
@@ -31,13 +31,14 @@ export function showReading(prediction, { timing, model, steady = true } = {}) {
   if (model) $("model").textContent = `Read by ${model.name} ${model.version}`;
 }
 
-export function showNothing() {
+/** Show that nothing is read yet, and what to do for it. */
+export function showNothing(hint = "Draw a digit, drop a picture, or hold a sheet before the camera.") {
   hideProblem();
   $("reading").dataset.state = "empty";
   delete $("reading").dataset.decision;
   $("digit").textContent = "–";
   $("decision").textContent = "Nothing read yet";
-  $("meaning").textContent = "Draw a digit, drop a picture, or hold a sheet before the camera.";
+  $("meaning").textContent = hint;
   $("confidence").textContent = $("announcement").textContent = "";
   showTiming({});
   list($("reasons"), []);

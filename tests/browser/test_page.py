@@ -38,7 +38,7 @@ def test_a_reading_shows_everything_that_is_known(desktop: Visit) -> None:
     assert all(value.endswith("%") for value in values)
     assert desktop["seen"].evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     expect(desktop["timing"]).to_contain_text("Infer")
-    expect(desktop["timing"]).to_contain_text("There and back")
+    expect(desktop["timing"]).to_contain_text("Round trip")
     expect(desktop["model"]).to_have_text("Read by digits 0.1.0")
 
 
