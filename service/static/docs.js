@@ -18,6 +18,13 @@ function el(name, properties, ...children) {
   return element;
 }
 
+/** Map.groupBy, which browsers have only had since 2024. */
+function groupBy(items, key) {
+  const groups = new Map();
+  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  return groups;
+}
+
 const code = (text) => el("code", {}, text);
 const prose = (text = "") => text.split(/`([^`]*)`/).map((part, index) => (index % 2 ? code(part) : part));
 const anchor = (method, path) => `${method}${path.replace(/\W+/g, "-")}`;
@@ -54,7 +61,9 @@ function example(schema, depth = 0) {
 
 function table(label, rows) {
   const body = rows.map(([first, ...rest]) => el("tr", {}, el("th", { scope: "row" }, ...[first].flat()), rest.map((cell) => el("td", {}, cell))));
-  const scroll = el("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: label });
+  const scroll = el("div", { className: "scroll", tabIndex: 0 });
+  scroll.setAttribute("role", "group");
+  scroll.setAttribute("aria-label", label);
   scroll.append(el("table", {}, el("tbody", {}, body)));
   return scroll;
 }
@@ -90,7 +99,7 @@ function named(schema, found = new Set()) {
 
 function requestBody({ requestBody: body }) {
   if (!body) return null;
-  const alike = Map.groupBy(Object.entries(body.content), ([, { schema }]) => JSON.stringify(schema));
+  const alike = groupBy(Object.entries(body.content), ([, { schema }]) => JSON.stringify(schema));
   const rows = [...alike.values()].map((entries) => {
     const [, { schema }] = entries[0];
     return [entries.map(([media]) => el("div", {}, code(media))), fields(schema) || type(schema)];
@@ -136,14 +145,14 @@ function show(document_) {
   document.getElementById("version").textContent = document_.info.version;
   const operations = Object.entries(document_.paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({ path, method, operation })));
-  const groups = Map.groupBy(operations, ({ operation }) => operation.tags?.at(-1) ?? "other");
+  const groups = groupBy(operations, ({ operation }) => operation.tags?.at(-1) ?? "other");
   for (const [tag, all] of groups) {
     const links = all.map(({ path, method }) => el("a", { href: `#${anchor(method, path)}` }, path));
     document.getElementById("contents").append(el("h2", {}, tag), ...links);
   }
   const routes = document.getElementById("routes");
   routes.append(...[...groups.values()].flat().map(({ path, method, operation }) => route(path, method, operation)));
-  routes.ariaBusy = "false";
+  routes.setAttribute("aria-busy", "false");
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 

@@ -46,8 +46,8 @@ export class Gallery {
     const running = (this.running = new AbortController());
     try {
       while (this.pending.length) {
-        await this.#readChunk(this.pending[0], running.signal);
-        this.pending.shift();
+        const rest = await this.#readChunk(this.pending[0], running.signal);
+        this.pending.splice(0, 1, ...rest);
       }
     } catch (error) {
       if (error.name !== "AbortError") this.failed(error, () => this.read());
@@ -56,23 +56,27 @@ export class Gallery {
     }
   }
 
+  /** Read a chunk and show it; what is too much for this service at once comes back in halves. */
   async #readChunk(chunk, signal) {
     const results = await this.#results(chunk, signal);
+    if (!results) return halves(chunk);
     if (signal.aborted) throw signal.reason;
     this.going();
     this.total += results.length - chunk.length;
     results.forEach((result, index) => this.#show(result, isArchive(chunk[0]) ? null : chunk[index]));
     this.#count();
+    return [];
   }
 
-  /** One result for each picture; what is wrong with the request as a whole is so for each of its pictures. */
+  /** One result for each picture, or nothing where there are too many of them. */
   async #results(chunk, signal) {
     try {
       const { answer } = await post("predict/batch?include=image", ...body(chunk, { signal, waiting: this.waiting }));
       return answer.results;
     } catch (error) {
       if (!(error instanceof Problem) || ENDS_ALL.has(error.code)) throw error;
-      return chunk.map((file) => ({ id: file.name, prediction: null, error }));
+      if (chunk.length > 1) return null;
+      return [{ id: chunk[0].name, prediction: null, error }];
     }
   }
 
@@ -95,7 +99,7 @@ export class Gallery {
   }
 
   #choose(entry) {
-    for (const { tile } of this.entries) tile.firstElementChild.ariaCurrent = String(tile === entry.tile);
+    for (const { tile } of this.entries) tile.firstElementChild.setAttribute("aria-current", tile === entry.tile);
     this.shown(entry);
   }
 
@@ -131,6 +135,11 @@ function chunks(files) {
     else last.push(file);
   }
   return all;
+}
+
+function halves(chunk) {
+  const middle = Math.ceil(chunk.length / 2);
+  return [chunk.slice(0, middle), chunk.slice(middle)];
 }
 
 function body(chunk, options) {

@@ -1,11 +1,13 @@
 /** Tabs as the ARIA authoring practices describe them: arrow keys move, and moving selects. */
 
+const isSelected = (tab) => tab.getAttribute("aria-selected") === "true";
+
 /** Wire a tab list; `selected` is called with the id of the panel that is shown. Returns a function that selects one. */
 export function tabs(list, selected) {
   const all = [...list.querySelectorAll("[role=tab]")];
 
   function select(chosen) {
-    if (chosen.ariaSelected === "true") return;
+    if (isSelected(chosen)) return;
     for (const tab of all) {
       const on = tab === chosen;
       tab.setAttribute("aria-selected", on);
@@ -17,7 +19,7 @@ export function tabs(list, selected) {
 
   list.addEventListener("click", (event) => all.includes(event.target) && select(event.target));
   list.addEventListener("keydown", ({ key }) => {
-    const index = all.findIndex((tab) => tab.ariaSelected === "true");
+    const index = all.findIndex(isSelected);
     const next = { ArrowRight: index + 1, ArrowLeft: index - 1 + all.length, Home: 0, End: all.length - 1 }[key];
     if (next === undefined) return;
     all[next % all.length].focus();

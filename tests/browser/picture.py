@@ -1,4 +1,7 @@
-"""Takes the picture of the page that the README shows: python -m tests.browser.picture docs/page.png."""
+"""Takes the picture of the page that the README shows: python -m tests.browser.picture docs/page.png.
+
+The page is set in the system's typeface; with Debian's fonts-inter installed it is Inter.
+"""
 
 import sys
 from pathlib import Path

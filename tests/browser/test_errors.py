@@ -82,6 +82,15 @@ def test_many_files_go_on_where_the_service_failed(desktop: Visit, fifty: list[P
     expect(desktop["problem"]).to_be_empty()
 
 
+def test_a_service_that_takes_less_at_once_gets_less(browser: Browser, fifty: list[Path]) -> None:
+    with serving(DIGITS_MAX_BATCH_ITEMS="8") as server, browser.new_context() as context:
+        visit = Visit.begin(context, server.url)
+        visit.choose(*fifty)
+        expect(visit["gallery-summary"]).to_have_text("50 read, 46 need no second look", timeout=15000)
+        names = visit.page.locator(".tile-name").all_text_contents()
+        assert names == [path.name for path in fifty]
+
+
 def test_a_service_with_keys_is_given_one(browser: Browser) -> None:
     """A wrong key is asked for again; the right one is kept for the tab."""
     with serving(DIGITS_API_KEYS="right") as server, browser.new_context() as context:
