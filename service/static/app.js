@@ -5,7 +5,7 @@ import { explainRefusal, Steadiness, watch, whyOff } from "./camera.js";
 import { Drawing } from "./drawing.js";
 import { receiveFiles } from "./files.js";
 import { Gallery, isArchive } from "./gallery.js";
-import { hideProblem, showNothing, showProblem, showReading, showWaiting } from "./reading.js";
+import { hideProblem, showModel, showNothing, showProblem, showReading, showWaiting } from "./reading.js";
 import { tabs } from "./tabs.js";
 
 const $ = (id) => document.getElementById(id);
@@ -62,7 +62,10 @@ document.addEventListener("keydown", (event) => {
 
 const gallery = new Gallery({
   waiting: showWaiting,
-  going: hideProblem,
+  going: (model) => {
+    hideProblem();
+    showModel(model);
+  },
   failed: showProblem,
   shown: ({ prediction, error, file }) => {
     supersede();

@@ -14,7 +14,7 @@ const COLUMNS = ["file", "digit", "confidence", "decision", "reasons", "error"];
 export class Gallery {
   /**
    * `shown` is called with the entry of a tile that was chosen, `waiting` with seconds while the service is busy,
-   * `going` when it answers again, `failed` with what ended the reading of all and a function that goes on.
+   * `going` with the model whenever it answers, `failed` with what ended the reading of all and a function that goes on.
    */
   constructor({ shown, waiting, going, failed }) {
     Object.assign(this, { shown, waiting, going, failed, entries: [], pending: [], total: 0, running: null });
@@ -61,7 +61,6 @@ export class Gallery {
     const results = await this.#results(chunk, signal);
     if (!results) return halves(chunk);
     if (signal.aborted) throw signal.reason;
-    this.going();
     this.total += results.length - chunk.length;
     results.forEach((result, index) => this.#show(result, isArchive(chunk[0]) ? null : chunk[index]));
     this.#count();
@@ -72,6 +71,7 @@ export class Gallery {
   async #results(chunk, signal) {
     try {
       const { answer } = await post("predict/batch?include=image", ...body(chunk, { signal, waiting: this.waiting }));
+      this.going(answer.model);
       return answer.results;
     } catch (error) {
       if (!(error instanceof Problem) || ENDS_ALL.has(error.code)) throw error;

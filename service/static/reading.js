@@ -28,7 +28,11 @@ export function showReading(prediction, { timing, model, steady = true } = {}) {
   showBars(prediction);
   showSeen(prediction.image);
   showTiming(timing ?? {});
-  if (model) $("model").textContent = `Read by ${model.name} ${model.version}`;
+  if (model) showModel(model);
+}
+
+export function showModel({ name, version }) {
+  $("model").textContent = `Read by ${name} ${version}`;
 }
 
 /** Show that nothing is read yet, and what to do for it. */

@@ -39,7 +39,8 @@ def test_a_reading_shows_everything_that_is_known(desktop: Visit) -> None:
     assert desktop["seen"].evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
     expect(desktop["timing"]).to_contain_text("Infer")
     expect(desktop["timing"]).to_contain_text("Round trip")
-    expect(desktop["model"]).to_have_text("Read by digits 0.1.0")
+    version = desktop.page.evaluate("fetch('model').then((response) => response.json()).then((model) => model.version)")
+    expect(desktop["model"]).to_have_text(f"Read by digits {version}")
 
 
 def test_undo_takes_back_a_stroke_and_a_clearing(desktop: Visit) -> None:
@@ -133,6 +134,7 @@ def test_fifty_files_become_a_gallery(visit: Visit, fifty: list[Path], tmp_path:
 def test_an_archive_becomes_a_gallery_too(desktop: Visit) -> None:
     desktop.drop("scans.zip", pictures.archive({f"{digit}.png": pictures.png(digit) for digit in range(5)}))
     expect(desktop["gallery-summary"]).to_have_text("5 read, 5 need no second look")
+    expect(desktop["model"]).to_contain_text("Read by digits")
     assert desktop.page.locator(".tile-name").all_text_contents() == [f"{digit}.png" for digit in range(5)]
 
 
