@@ -69,9 +69,10 @@ def test_files_are_read_nearly_as_fast_as_the_reader_can(
         return time.process_time() - started
 
     least, taken = float("inf"), float("inf")
-    for _ in range(12):
+    for attempt in range(15):
         least, taken = min(least, seconds(alone)), min(taken, seconds(command))
-        if least / taken >= 0.8:
+        # Five of each tell the least of both; more are only for a machine that is busy with something else.
+        if attempt >= 4 and least / taken >= 0.8:
             break
     pace = least / taken
     capsys.readouterr()
