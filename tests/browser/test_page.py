@@ -144,7 +144,7 @@ def test_the_camera_is_read_until_it_is_stopped(visit: Visit) -> None:
     expect(visit["reading"]).to_have_attribute("data-state", "read", timeout=15000)
     expect(visit["digit"]).to_have_text("7")
     visit["camera-switch"].click()
-    assert visit["video"].evaluate("video => video.srcObject") is None
+    expect(visit["video"]).to_have_js_property("srcObject", None)
 
 
 def test_without_https_it_says_why_the_camera_is_off(browser: Browser, server: Server) -> None:
