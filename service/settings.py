@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.errors import SettingError
 
 PREFIX = "DIGITS_"
+CLIENT_KEY = "DIGITS_API_KEY"
 MIB = 2**20
 
 # Variables with our prefix that are not the service's: training's, and what Kubernetes sets for a Service "digits".
@@ -121,6 +122,11 @@ def traces_are_wanted(environ: Mapping[str, str] = os.environ) -> bool:
 def variable(field: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + field.upper()
+
+
+def client_key(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The API key with which the command line asks a service; not an option, since all users see those of a process."""
+    return environ.get(CLIENT_KEY, "").strip() or None
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:
