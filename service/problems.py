@@ -1,6 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), under `/v2` as the Open Inference Protocol has them; and the id by
-which a request is found again.
-"""
+"""Errors as `application/problem+json` (RFC 9457), or as the Open Inference Protocol has them; and the id of a request."""
 
 import random
 import re

@@ -1,5 +1,7 @@
 """The Kubernetes manifests: they render, are valid, and fit the service and each other."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import yaml
 from service import __version__
 from service.server import SHUTDOWN_SECONDS
 from service.settings import Settings, unknown_variables
+from tests.processes import serving
 from tests.programs import need
 
 ROOT = Path(__file__).parent.parent
@@ -185,3 +188,13 @@ def test_the_operator_gets_the_rules_that_prometheus_is_tested_with() -> None:
     rules = yaml.safe_load((ROOT / "monitoring/prometheus/rules.yml").read_text(encoding="utf-8"))
     resource = yaml.safe_load((ROOT / "k8s/components/monitoring/rules.yaml").read_text(encoding="utf-8"))
     assert resource["spec"] == rules
+
+
+def test_the_documented_request_of_the_open_inference_protocol_is_answered() -> None:
+    text = (ROOT / "k8s/README.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^(curl -s localhost:8000/v2/.*?)^```", text, re.M | re.S)
+    with serving() as server:
+        line = command.replace("localhost:8000", server.url)
+        done = subprocess.run([need("bash"), "-c", line], cwd=ROOT, capture_output=True, text=True, check=True)
+    outputs = {output["name"]: output["data"] for output in json.loads(done.stdout)["outputs"]}
+    assert (outputs["digit"], outputs["decision"]) == ([7], ["accept"])
