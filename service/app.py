@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
-from service import __version__, health, logs, openapi, page, routes
+from service import __version__, health, logs, openapi, openinference, page, routes
 from service.classifier import DigitClassifier
 from service.drain import drain_on_signals
 from service.errors import MethodNotAllowed, NotFound
@@ -63,6 +63,7 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(routes.router)
+    app.include_router(openinference.router)
     app.include_router(health.router)
     app.include_router(page.router)
     # A trace tells what FastAPI's router knows of a request, so with traces all of them take that way.

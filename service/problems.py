@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), and the id by which a request is found again."""
+"""Errors as `application/problem+json` (RFC 9457), or as the Open Inference Protocol has them; and the id of a request."""
 
 import random
 import re
@@ -21,6 +21,8 @@ def request_id(sent: bytes) -> str:
 
 def problem_response(error: ServiceError, scope: Scope) -> Response:
     """The answer to a request that failed with `error`."""
+    if _speaks_open_inference(scope):
+        return Response(orjson.dumps({"error": error.detail}), error.status, error.headers, "application/json")
     content = problem_json(error, scope["path"], scope["state"]["request_id"])
     return Response(content, error.status, error.headers, MEDIA_TYPE)
 
@@ -38,3 +40,8 @@ def problem_json(error: ServiceError, instance: str, identity: str) -> bytes:
             "request_id": identity,
         }
     )
+
+
+def _speaks_open_inference(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path == "/v2" or path.startswith("/v2/")
