@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from service.errors import InvalidImage, TooLarge
 
@@ -17,23 +18,43 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 DEFAULT_MAX_PIXELS = 20_000_000
 _LIGHT_PIXELS = 512 * 512
 LIGHT_BYTES = 64 * 1024
+# JPEGs decode at 1/2, 1/4 or 1/8 for a part of the cost; the shorter side keeps at least so many pixels.
+DRAFT_SIDE = 360
+# Alpha from which on a pixel is seen, and the share of such pixels that makes a picture rather than bare strokes.
+OPAQUE = 128
+MOSTLY_OPAQUE = 0.5
 
-# Our own limit is checked on the header; Pillow's warning at half of its limit would only be noise.
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Our own limit is checked on the header; Pillow's would only warn at half of its own.
 Image.MAX_IMAGE_PIXELS = None
+# Pillow warns of oddities in files of strangers. What matters of them is an error, and the caller's, not the log's.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 # What Pillow raises on hostile or broken files. Anything else is our fault and must be seen as such.
 _BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
     OSError,
     SyntaxError,
-    ValueError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OverflowError,
     TypeError,
+    ValueError,
+    UserWarning,
     struct.error,
-    ZeroDivisionError,
-    MemoryError,
 )
 
 
@@ -48,22 +69,23 @@ class Page:
 def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
     """Decode an upload into an upright picture of mode "L" or "RGB".
 
-    Transparency is laid over white, or over black where the visible part is light; 16-bit samples are scaled to
-    8 bit by their own range; the EXIF orientation is applied. The first frame or page counts.
+    Transparency is laid over paper that the strokes stand out from; more than 8 bits are brought to 8; the EXIF
+    orientation is applied. Of several frames or pages the first counts. Large JPEGs come at a reduced size, their
+    shorter side at least DRAFT_SIDE pixels.
 
     Raises:
         InvalidImage: not a picture of a listed format, or one that is truncated or corrupt.
         TooLarge: more than `max_pixels` pixels.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = _open(source) if isinstance(source, bytes) else _seek(source)
-        _check_size(image, max_pixels)
-        try:
-            image.load()
-            return _flatten(ImageOps.exif_transpose(image))
-        except _BROKEN as exc:
-            raise InvalidImage(f"the {image.format} data is truncated or corrupt") from exc
+    image = _seek(source) if isinstance(source, Page) else _open(source)
+    _check_size(image, max_pixels)
+    try:
+        if image.format == "JPEG":
+            image.draft(image.mode, (DRAFT_SIDE, DRAFT_SIDE))
+        image.load()
+        return _flatten(_turn_upright(image))
+    except _BROKEN as exc:
+        raise InvalidImage(f"the {image.format} data are truncated or corrupt") from exc
 
 
 def is_light(data: bytes) -> bool:
@@ -93,7 +115,7 @@ def pages(data: bytes, *, max_pages: int) -> Iterator[Page]:
             return
         except _BROKEN as exc:
             raise InvalidImage(
-                f"page {index + 1} of the TIFF cannot be found; the file is truncated or corrupt"
+                f"page {index + 1} of the TIFF cannot be found: the file is truncated or corrupt"
             ) from exc
         if index == max_pages:
             raise TooLarge(f"the TIFF has more than {max_pages} pages; at most {max_pages} are allowed")
@@ -124,38 +146,48 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         raise InvalidImage(f"the picture is {width} x {height} pixels; it has no pixel")
 
 
+def _turn_upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    except _BROKEN:
+        return image  # Broken metadata do not make the picture unreadable.
+    return image if turn is None else image.transpose(turn)
+
+
 def _flatten(image: Image.Image) -> Image.Image:
-    """Any mode to "L" or "RGB", 8 bit, opaque."""
-    if image.mode in ("L", "RGB"):
-        if "transparency" not in image.info:
-            return image.copy() if isinstance(image.info.get("transparency"), bytes) else image
-        image = image.convert("RGBA")
+    """Any mode to "L" or "RGB", 8 bit, opaque. What is returned shares nothing with an opened file."""
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return _over_paper(image.convert("RGBA")) if not image.mode.startswith("I") else _to_8_bit(image)
     if image.mode.startswith(("I", "F")):
         return _to_8_bit(image)
-    if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        return _over_paper(image.convert("RGBA"))
-    if image.mode == "1":
+    if image.mode == "LAB":
+        return image.getchannel(0)
+    if image.mode in ("L", "1"):
         return image.convert("L")
     return image.convert("RGB")
 
 
 def _to_8_bit(image: Image.Image) -> Image.Image:
-    low, high = image.getextrema()
-    if not low < high:
-        return Image.new("L", image.size, 255)
-    scale = 255.0 / (high - low)
-    return image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    """Samples of 10, 12, 16 or 32 bits, or fractions up to 1, to 8 bits: by the depth that their largest one needs.
+
+    Not by their own range: that would make ink of the grain of a blank paper.
+    """
+    samples = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0).clip(0)
+    highest = float(samples.max())
+    depths = (1.0, 255.0, 1023.0, 4095.0, 65535.0)
+    full = next((depth for depth in depths if highest <= depth), highest)
+    if image.mode != "F" and full == 1.0:
+        full = 255.0
+    return Image.fromarray((samples * (255.0 / full)).astype(np.uint8))
 
 
 def _over_paper(image: Image.Image) -> Image.Image:
-    """Lay a transparent picture over paper that its ink stands out from: white, or black under light ink."""
+    """Lay a picture of mode "RGBA" over paper: that of its own where it has one, else one that its strokes show on."""
     alpha = image.getchannel("A")
     if alpha.getextrema()[0] == 255:
         return image.convert("RGB")
-    histogram = image.convert("L").histogram(mask=alpha.point(lambda value: 255 * (value >= 128)))
-    seen = sum(histogram)
-    light = seen and sum(level * count for level, count in enumerate(histogram)) / seen > 127
-    paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if light else (255, 255, 255, 255))
-    return Image.alpha_composite(paper, image).convert("RGB")
+    seen = np.asarray(alpha) >= OPAQUE
+    grey = np.asarray(image.convert("RGB").convert("L"))[seen]
+    shows_on_white = not len(grey) or grey.mean() <= 127
+    paper = int(np.median(grey)) if seen.mean() > MOSTLY_OPAQUE else 255 * shows_on_white
+    return Image.alpha_composite(Image.new("RGBA", image.size, (paper, paper, paper, 255)), image).convert("RGB")

@@ -1,14 +1,52 @@
-"""Picture -> ink: how dark each pixel is against its paper, and what was noticed on the way."""
+"""Picture -> ink: how dark each pixel is against its paper, with light, ruling and specks taken away.
 
-from dataclasses import dataclass
-from typing import Any
+    picture --reduce--> small picture --paper--> residue --lines--> writing --focus--> the digit's ink
+
+Work happens at a reduced size: a digit ends as 20 pixels, so some 100 carry all that is needed of it. A digit that
+is small in a large picture is found first and then looked at again at a size that suits it.
+"""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-# Below this difference of grey between paper and the darkest ink there is nothing to read.
-MIN_CONTRAST = 24
+from service.focus import MIN_AREA, Digit, find_digit
+from service.lines import INSIDE, find_lines
+from service.marks import Box, Mask
+from service.paper import Counts, Grey, Residue, count_levels, find_residue, rim, threshold_otsu
+
+# Longer side, in pixels, to which a picture is reduced at least before it is searched for ink.
+WORK_SIDE = 112
+# A digit smaller than this is looked at again at a finer scale, where the picture has one, with a margin around it.
+FINE_SIDE = 40
+FINE_MARGIN = 0.35
+# MNIST's own size: a picture of it on spotless paper is taken as it is.
+TINY = (28, 28)
+MAX_TINY_RIM = 16
+# Grey levels between paper and ink below which nothing is called ink (what remains is stains and folds), and
+# below which a digit is called faint, and none if it is not this part of the longer side.
+MIN_CONTRAST = 12
+LOW_CONTRAST = 40
+MIN_FAINT_SIZE = 0.15
+# Ink stands this many standard deviations of the grain above the paper, unless the two fall apart so clearly
+# (Otsu's separability; 0.64 for a single bell curve) that a patterned paper must have been taken for grain.
+GRAIN_FACTOR = 3.5
+SEPARABLE = 0.7
+# Paper may be grainy and patterned, but not beyond this: what is, is something else, and never called blank.
+MAX_GRAIN = 30
+# Where strokes are cut out: at this part of Otsu's threshold, since thin ones are paler than the mean of ink, but
+# not below this part of the darkest ink, since dark pattern on the paper is paler than any.
+STROKE_LEVEL = 0.85
+CORE_LEVEL = 0.43
+# Density rises from none to full between this part of the cut and this part of the ink's mean level.
+RAMP_START, RAMP_END = 0.65, 0.85
+# Three pixels away from a stroke there is paper; a shadow is still this part as dark there as in its middle.
+SHADOW = 0.4
+# A single digit is not wider than this part of its height; what is may be two.
+MAX_ASPECT = 1.1
+
+_LEVELS = np.arange(256)
 
 
 @dataclass(frozen=True)
@@ -16,35 +54,173 @@ class Ink:
     """Ink map of one picture.
 
     `density` is uint8 `[height, width]`: 0 paper, 255 full ink. `noticed` holds what the decision needs to know,
-    of `blank`, `low_contrast`, `cut_off`, `multiple_digits` and `line_removed`.
+    of `blank`, `low_contrast`, `cut_off`, `multiple_digits` and `line_removed`. `box` is that of the digit in the
+    map, None where there is no ink. Pixel `(x, y)` of the map covers the picture from `offset + scale * (x, y)` on,
+    `scale` picture pixels wide and high.
     """
 
-    density: NDArray[np.uint8]
+    density: Grey
     noticed: frozenset[str]
+    box: Box | None = None
+    scale: int = 1
+    offset: tuple[int, int] = (0, 0)
 
 
 def find_ink(image: Image.Image) -> Ink:
-    """Separate ink from paper in an upright picture of mode "L" or "RGB"."""
+    """The ink of the one digit in an upright picture of mode "L" or "RGB"."""
+    if image.size == TINY:
+        tiny = _on_spotless_paper(image)
+        if tiny is not None:
+            return tiny
+    ink = _look(image)
+    if ink.box is None or ink.scale == 1 or _longer(ink.box) >= FINE_SIDE:
+        return ink
+    left, top, right, bottom = _around(ink.box, ink.scale, image.size)
+    fine = _look(image.crop((left, top, right, bottom)))
+    if fine.box is None:
+        return ink
+    return replace(fine, noticed=(fine.noticed - {"cut_off"}) | ink.noticed, offset=(left, top))
+
+
+def _on_spotless_paper(image: Image.Image) -> Ink | None:
+    """Ink of a picture whose rim is black or white, but for a stroke's end: only drawn and normalised ones are."""
     grey = np.asarray(image.convert("L"))
-    rim = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = int(np.median(rim))
-    dark, light = paper - int(grey.min()), int(grey.max()) - paper
-    contrast = max(dark, light)
-    if contrast < MIN_CONTRAST:
-        return Ink(np.zeros(grey.shape, np.uint8), frozenset({"blank"}))
-    signed = grey.astype(np.int16) - paper
-    ink = np.clip(signed if light > dark else -signed, 0, None)
-    density = np.clip(ink * (255.0 / contrast), 0, 255).astype(np.uint8)
-    noticed = {"low_contrast"} if contrast < 2 * MIN_CONTRAST else set()
-    return Ink(density, frozenset(noticed))
+    paper = int(grey[0, 0])
+    if paper not in (0, 255):
+        return None
+    density = grey if paper == 0 else 255 - grey
+    if np.count_nonzero(rim(density)) > MAX_TINY_RIM:
+        return None
+    darkest = int(density.max())
+    if darkest < MIN_CONTRAST:
+        return Ink(density, frozenset({"blank"}))
+    if darkest < 255 - LOW_CONTRAST:
+        density = (density * (255 / darkest)).astype(np.uint8)
+    box, _ = _profile(density > 0)
+    return Ink(density, frozenset({"low_contrast"} if darkest < LOW_CONTRAST else ()), box)
 
 
-def threshold_otsu(values: NDArray[Any]) -> int:
-    """Threshold that separates two classes of uint8 values best (N. Otsu, 1979)."""
-    counts = np.bincount(values.ravel(), minlength=256).astype(np.float64)
-    weight = np.cumsum(counts)
-    mass = np.cumsum(counts * np.arange(256))
-    rest = weight[-1] - weight
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = (mass[-1] * weight / weight[-1] - mass) ** 2 / (weight * rest)
-    return int(np.nanargmax(between)) if np.isfinite(between).any() else 0
+def _profile(mask: Mask) -> tuple[Box, bool]:
+    """The box around all of a mask that is not empty, and whether every row and column of the box holds some."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return (left, top, right, bottom), len(rows) == bottom - top and len(columns) == right - left
+
+
+def _longer(box: Box) -> int:
+    return max(box[2] - box[0], box[3] - box[1])
+
+
+def _around(box: Box, scale: int, size: tuple[int, int]) -> Box:
+    """The box with a margin, in pixels of the picture."""
+    margin = FINE_MARGIN * _longer(box) + 2
+    left, top = (max(0, int((edge - margin) * scale)) for edge in box[:2])
+    right, bottom = (min(end, int((edge + margin) * scale)) for edge, end in zip(box[2:], size, strict=True))
+    return left, top, right, bottom
+
+
+def _look(image: Image.Image) -> Ink:
+    """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE."""
+    scale = -(-max(image.size) // WORK_SIDE)
+    residue = find_residue(image.reduce(scale) if scale > 1 else image)
+    threshold = ink_threshold(residue.counts, residue.grain)
+    if threshold is None:
+        return _blank(residue, scale)
+    simple = _find_single(residue, threshold)
+    if simple is not None:
+        return replace(simple, scale=scale)
+    writing, threshold = without_lines(residue, threshold)
+    framed = writing is not residue
+    noticed = {"line_removed"} if framed else set()
+    if threshold is None:
+        return _blank(residue, scale, noticed)
+    cut = _stroke_threshold(writing.counts, threshold)
+    digit = find_digit(writing.levels > cut, framed=framed)
+    if digit is None:
+        return _blank(residue, scale, noticed)
+    level = float(writing.levels[digit.mask].mean())
+    faint = level < LOW_CONTRAST
+    if (faint and _longer(digit.box) < MIN_FAINT_SIZE * max(digit.mask.shape)) or _is_shadow(writing, digit, level):
+        return _blank(residue, scale, noticed)
+    noticed |= digit.noticed | ({"low_contrast"} if faint else set())
+    density = _ramp(cut, level).take(writing.levels * grow(digit.mask))
+    return Ink(density, frozenset(noticed), digit.box, scale)
+
+
+def _blank(residue: Residue, scale: int, noticed: set[str] | None = None) -> Ink:
+    return Ink(np.zeros_like(residue.levels), frozenset({"blank"} | (noticed or set())), None, scale)
+
+
+def _find_single(residue: Residue, threshold: float) -> Ink | None:
+    """The short way for most cells: one mark away from the rim, so there are no lines, neighbours or specks."""
+    cut = _stroke_threshold(residue.counts, threshold)
+    box, single = _profile(residue.levels > cut)
+    height, width = residue.levels.shape
+    left, top, right, bottom = box
+    x, y = INSIDE * width + 1, INSIDE * height + 1
+    if left < x or top < y or right > width - x or bottom > height - y or not single:
+        return None
+    if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_FAINT_SIZE * max(height, width):
+        return None
+    above = residue.counts[int(cut) + 1 :]
+    level = float(above @ _LEVELS[int(cut) + 1 :]) / int(above.sum())
+    if level < LOW_CONTRAST:
+        return None
+    return Ink(_ramp(cut, level).take(residue.levels), frozenset(), box)
+
+
+def ink_threshold(counts: Counts, grain: float) -> float | None:
+    """The level of residue beyond which it is ink; None where all of it is paper."""
+    otsu, separability = threshold_otsu(counts)
+    threshold = float(max(otsu, MIN_CONTRAST))
+    if grain <= MAX_GRAIN and separability <= SEPARABLE:
+        threshold = max(threshold, GRAIN_FACTOR * grain)
+    return threshold if int(counts[int(threshold) + 1 :].sum()) >= MIN_AREA else None
+
+
+def _stroke_threshold(counts: Counts, threshold: float) -> float:
+    """The level at which strokes are cut out, given the threshold between paper and ink."""
+    core = int(threshold) + 1
+    for _ in range(2):
+        above = counts[core:]
+        mean = float(above @ _LEVELS[core:]) / max(int(above.sum()), 1)
+        core = min(int(mean) + 1, 255)
+    return max(STROKE_LEVEL * threshold, CORE_LEVEL * mean)
+
+
+def without_lines(residue: Residue, threshold: float) -> tuple[Residue, float | None]:
+    """The residue without ruled lines, and its threshold; lines may hide fainter ones and fainter ink."""
+    found: float | None = threshold
+    while found is not None:
+        lines = find_lines(residue.levels > found)
+        if lines is None:
+            break
+        edges = grow(grow(lines)) & (residue.levels <= found)
+        levels = np.where(lines | edges, np.uint8(0), residue.levels)
+        residue = Residue(levels, count_levels(levels), residue.grain)
+        found = ink_threshold(residue.counts, residue.grain)
+    return residue, found
+
+
+def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
+    """Whether the ink fades as slowly into the paper as shadows do and no stroke does."""
+    near = grow(grow(digit.mask))
+    around = writing.levels[grow(near) & ~near]
+    return len(around) > 0 and float(around.mean()) > SHADOW * level
+
+
+def _ramp(cut: float, level: float) -> Grey:
+    """Table from residue to density: soft edges stay soft, ink is full ink however faint."""
+    start, end = RAMP_START * cut, max(RAMP_END * level, cut + 1)
+    return ((_LEVELS - start) * (255 / (end - start))).clip(0, 255).astype(np.uint8)
+
+
+def grow(mask: Mask) -> Mask:
+    """The mask and all neighbours of its pixels."""
+    tall = mask.copy()
+    tall[1:] |= mask[:-1]
+    tall[:-1] |= mask[1:]
+    grown = tall.copy()
+    grown[:, 1:] |= tall[:, :-1]
+    grown[:, :-1] |= tall[:, 1:]
+    return grown

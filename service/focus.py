@@ -1,0 +1,170 @@
+"""All marks of a picture -> those of the one digit it was made for, and what lies beside it.
+
+A cell cut out of a form shows one digit whole, near the middle; ends of its neighbours come in from the rim. A digit
+may have fallen into parts (the bar of a 5, a stroke that ran dry), and a neighbour may touch it.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.marks import Box, Mark, Mask, Runs, bounding_box, find_marks, find_runs, paint
+
+# A digit is at least this long, as part of the picture's longer side, and this many pixels; a speck is less than
+# this part of the digit's area.
+MIN_SIZE = 0.05
+MIN_AREA = 6
+MIN_PART = 0.02
+# How much of a mark's weight is lost on the way from the middle to the rim, along and across the line of writing.
+OFF_MIDDLE_X, OFF_MIDDLE_Y = 0.7, 0.5
+# Parts of a digit are no further apart than this part of its longer side, or twice that one above the other.
+MAX_GAP = 0.12
+# A mark beside the digit and taller than this part of it is a digit of its own, unless it all but touches.
+TALL = 0.6
+TALL_GAP = 0.04
+# A part of a digit at the left or right rim lies above or below the rest of it with this part of its width.
+MIN_OVERLAP = 0.8
+# Of the digit's height, what another mark in full view must reach to be a second digit.
+SECOND_HEIGHT = 0.5
+# Of the height, the width of ink from which on a neighbour may have been taken along; how far in from the rim, as
+# part of the picture's width, it can be cut off; and the most ink in the column of the cut, as part of the height.
+WIDE = 0.95
+CUT_ZONE = 0.36
+MAX_CUT = 0.3
+# Of the height, the least width that is left of a digit when its neighbours are cut off.
+MIN_WIDTH = 0.2
+
+
+@dataclass
+class Digit:
+    """The digit's pixels in the mask `[height, width]` it was found in, their box, and what was noticed."""
+
+    mask: Mask
+    box: Box
+    noticed: set[str] = field(default_factory=set)
+
+
+def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
+    """The digit in a mask `[height, width]` of all ink; None where nothing is large enough to be one.
+
+    `framed` says that lines were removed: what is left along the rim is their remains.
+    """
+    runs = find_runs(mask)
+    marks = find_marks(runs)
+    parts = _gather(marks, mask.shape, framed=framed)
+    if not parts:
+        return None
+    window = _between_neighbours(mask, bounding_box(parts))
+    if window is not None:
+        inner = find_digit(mask[:, window], framed=False)
+        if inner is not None:
+            return _shifted(inner, mask, window)
+    return _whole(runs, marks, parts)
+
+
+def _whole(runs: Runs, marks: list[Mark], parts: list[Mark]) -> Digit:
+    box = bounding_box(parts)
+    noticed = {"cut_off"} if _is_cut_off(box, runs.shape) else set()
+    if any(_is_second(mark, box, runs.shape) for mark in marks if mark not in parts):
+        noticed.add("multiple_digits")
+    return Digit(paint(runs, [run for mark in parts for run in mark.runs]), box, noticed)
+
+
+def _shifted(inner: Digit, mask: Mask, window: slice) -> Digit:
+    whole = np.zeros_like(mask)
+    whole[:, window] = inner.mask
+    left, top, right, bottom = inner.box
+    return Digit(whole, (left + window.start, top, right + window.start, bottom), inner.noticed - {"cut_off"})
+
+
+def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[Mark]:
+    """The main mark and, step by step, all that belongs to what was gathered so far."""
+    at_rim = Mark.lies_at_rim if framed else Mark.hugs_rim
+    candidates = [mark for mark in marks if mark.area >= MIN_AREA and not at_rim(mark, shape)]
+    main = max(candidates, key=lambda mark: _weight(mark, shape), default=None)
+    if main is None:
+        return []
+    parts = [main]
+    rest = [mark for mark in marks if mark is not main and mark.area >= MIN_PART * main.area]
+    if not main.touches_rim(shape):
+        rest = [mark for mark in rest if not mark.touches_rim(shape)]
+    while rest:
+        box = bounding_box(parts)
+        found = [mark for mark in rest if _belongs(mark, parts, box, shape)]
+        if not found:
+            break
+        parts += found
+        rest = [mark for mark in rest if mark not in found]
+    left, top, right, bottom = bounding_box(parts)
+    return parts if max(right - left, bottom - top) >= MIN_SIZE * max(shape) else []
+
+
+def _weight(mark: Mark, shape: tuple[int, ...]) -> float:
+    """Area, the less the further from the middle."""
+    height, width = shape
+    x, y = (mark.left + mark.right) / width - 1, (mark.top + mark.bottom) / height - 1
+    return mark.area * (1 - OFF_MIDDLE_X * x * x) * (1 - OFF_MIDDLE_Y * y * y)
+
+
+def _belongs(mark: Mark, parts: list[Mark], box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a mark is a part of the digit within the box, rather than a neighbour or a speck."""
+    left, top, right, bottom = box
+    overlap = min(mark.right, right) - max(mark.left, left)
+    if (mark.left == 0 or mark.right == shape[1]) and overlap < MIN_OVERLAP * mark.width:
+        return False
+    size = max(right - left, bottom - top)
+    if overlap < 0 and mark.height > TALL * (bottom - top):
+        return -overlap <= TALL_GAP * size
+    return any(_is_near(mark, part, MAX_GAP * parts[0].size + 1) for part in parts)
+
+
+def _is_near(mark: Mark, part: Mark, gap: float) -> bool:
+    x = max(mark.left - part.right, part.left - mark.right, 0)
+    y = max(mark.top - part.bottom, part.top - mark.bottom, 0)
+    return x + y <= gap or (x == 0 and y <= 2 * gap)
+
+
+def _is_second(mark: Mark, box: Box, shape: tuple[int, ...]) -> bool:
+    left, top, right, bottom = box
+    overlap = min(mark.right, right) - max(mark.left, left)
+    tall = mark.height >= SECOND_HEIGHT * (bottom - top)
+    return tall and overlap <= MIN_WIDTH * mark.width and not mark.touches_rim(shape)
+
+
+def _is_cut_off(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether the rim cuts through the digit: it lies at one side, or at two that meet.
+
+    At opposite sides the picture is a box drawn around the digit.
+    """
+    left, top, right, bottom = box
+    sides = left == 0, right == shape[1], top == 0, bottom == shape[0]
+    return any(sides) and not (sides[0] and sides[1]) and not (sides[2] and sides[3])
+
+
+def _between_neighbours(mask: Mask, box: Box) -> slice | None:
+    """The columns between neighbours that touch the digit, where ink is wide and runs to the left or right rim."""
+    height, width = mask.shape
+    left, top, right, bottom = box
+    tall = bottom - top
+    if right - left <= WIDE * tall or (left > 0 and right < width) or tall == height:
+        return None
+    cost = _cost_of_cut(mask[top:bottom])
+    zone = int(CUT_ZONE * width)
+    start, stop = 0, width
+    if left == 0 and zone > 0:
+        column = zone - 1 - int(cost[:zone][::-1].argmin())
+        start = column if cost[column] <= MAX_CUT * tall else 0
+    if right == width and zone > 0:
+        column = width - zone + int(cost[width - zone :].argmin())
+        stop = column if cost[column] <= MAX_CUT * tall else width
+    if stop - start == width or stop - start < MIN_WIDTH * tall:
+        return None
+    return slice(start, stop)
+
+
+def _cost_of_cut(ink: Mask) -> NDArray[np.int_]:
+    """Ink in every column; where it is more than one stroke, the cut would go through a loop, and costs all."""
+    strokes = (ink[1:] & ~ink[:-1]).sum(axis=0) + ink[0]
+    cost: NDArray[np.int_] = ink.sum(axis=0) + (strokes > 1) * len(ink)
+    return cost

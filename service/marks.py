@@ -1,0 +1,146 @@
+"""Connected marks of a mask, found by joining runs of pixels row by row.
+
+Run-length labelling (Rosenfeld, Pfaltz, "Sequential operations in digital picture processing", 1966) works on the
+few hundred runs of a digit instead of its thousands of pixels, and knows area and box of every mark at the end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+# left, top, right, bottom; right and bottom are exclusive
+Box = tuple[int, int, int, int]
+
+# Of the side, how far in from the rim frames, shadows and neighbours' ends lie.
+RIM_ZONE = 0.25
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Maximal horizontal runs of a mask `[height, width]`, in reading order.
+
+    `start` and `end` (exclusive) are positions in the flattened mask padded by one empty column, `stride` wide.
+    """
+
+    start: NDArray[np.intp]
+    end: NDArray[np.intp]
+    shape: tuple[int, ...]
+
+    @property
+    def stride(self) -> int:
+        return self.shape[1] + 1
+
+
+@dataclass
+class Mark:
+    """One connected mark: its area in pixels, its box, and the runs it is made of."""
+
+    area: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+    runs: list[int]
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def size(self) -> int:
+        return max(self.width, self.height)
+
+    def touches_rim(self, shape: tuple[int, ...]) -> bool:
+        return self.left == 0 or self.top == 0 or self.right == shape[1] or self.bottom == shape[0]
+
+    def lies_at_rim(self, shape: tuple[int, ...]) -> bool:
+        """Whether it stays within the zone along one side of the rim."""
+        height, width = shape
+        x, y = RIM_ZONE * width, RIM_ZONE * height
+        return self.right <= x or self.left >= width - x or self.bottom <= y or self.top >= height - y
+
+    def hugs_rim(self, shape: tuple[int, ...]) -> bool:
+        """Whether it touches the rim, but for a pixel, and stays within the zone along one side of it."""
+        height, width = shape
+        near = self.left <= 1 or self.top <= 1 or self.right >= width - 1 or self.bottom >= height - 1
+        return near and self.lies_at_rim(shape)
+
+
+def find_runs(mask: Mask) -> Runs:
+    """The horizontal runs of a mask `[height, width]`."""
+    height, width = mask.shape
+    padded = np.zeros(height * (width + 1) + 1, np.bool_)
+    padded[1:].reshape(height, width + 1)[:, :width] = mask
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
+    return Runs(edges[::2], edges[1::2], (height, width))
+
+
+def find_marks(runs: Runs) -> list[Mark]:
+    """Marks connected over edges and corners (8-connectivity), in reading order of their first pixel."""
+    roots = _join(runs)
+    rows, columns = np.divmod(runs.start, runs.stride)
+    lengths = (runs.end - runs.start).tolist()
+    marks: dict[int, Mark] = {}
+    for run, (root, row, left, length) in enumerate(zip(roots, rows.tolist(), columns.tolist(), lengths, strict=True)):
+        mark = marks.get(root)
+        if mark is None:
+            marks[root] = Mark(length, left, row, left + length, row + 1, [run])
+            continue
+        mark.area += length
+        mark.bottom = row + 1
+        mark.runs.append(run)
+        if left < mark.left:
+            mark.left = left
+        if left + length > mark.right:
+            mark.right = left + length
+    return list(marks.values())
+
+
+def _join(runs: Runs) -> list[int]:
+    """For every run the first run of the mark that it belongs to."""
+    first = runs.end.searchsorted(runs.start + runs.stride).tolist()
+    last = runs.start.searchsorted(runs.end + runs.stride, side="right").tolist()
+    parent = list(range(len(first)))
+    for above, (begin, end) in enumerate(zip(first, last, strict=True)):
+        for below in range(begin, end):
+            upper, lower = _root(parent, above), _root(parent, below)
+            if upper < lower:
+                parent[lower] = upper
+            else:
+                parent[upper] = lower
+    for run, above in enumerate(parent):
+        parent[run] = parent[above]
+    return parent
+
+
+def _root(parent: list[int], run: int) -> int:
+    while parent[run] != run:
+        parent[run] = parent[parent[run]]
+        run = parent[run]
+    return run
+
+
+def paint(runs: Runs, chosen: Sequence[int] | NDArray[np.intp]) -> Mask:
+    """The mask `[height, width]` of the chosen runs."""
+    height, width = runs.shape
+    steps = np.zeros(height * runs.stride + 1, np.int8)
+    steps[runs.start[chosen]] = 1
+    steps[runs.end[chosen]] = -1
+    return steps[:-1].cumsum(dtype=np.int8).view(np.bool_).reshape(height, runs.stride)[:, :width]
+
+
+def bounding_box(marks: Sequence[Mark]) -> Box:
+    """The box around all of the marks."""
+    return (
+        min(mark.left for mark in marks),
+        min(mark.top for mark in marks),
+        max(mark.right for mark in marks),
+        max(mark.bottom for mark in marks),
+    )

@@ -1,0 +1,190 @@
+"""Picture -> residue: how much darker each pixel is than the paper under it, and how grainy that paper is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+Grey = NDArray[np.uint8]
+Counts = NDArray[np.intp]
+
+# A grey level and its neighbours up to this far count as one flat paper if they are this share of picture and rim,
+# and if what lies on the other side of them than ink is no more than this part of the ink.
+FLAT_WITHIN = 10
+FLAT_SHARE = 0.55
+FLAT_STRAY = 0.1
+# Paper is most of the picture and of its rim: the share of dark pixels plus this much of their share of the rim,
+# beyond the limit, makes dark paper. Half and half would be 0.8; dark ink is by far the more common.
+RIM_WEIGHT = 0.6
+DARK_PAPER = 1.0
+# So near to it two tones of paper may have been taken for paper and ink, and what is narrow decides.
+IN_DOUBT = 0.4
+SKEW_WEIGHT = 0.3
+# Blocks along the longer side on which light is estimated, and how many of them next to each other ink may cover.
+LIGHT_BLOCKS = 14
+INK_BLOCKS = 5
+# Light that varies more than so is evened out; what is darker than MIN_LIGHT is not amplified further.
+UNEVEN = 1.2
+MIN_LIGHT = 40
+# Grain above this part of the contrast of ink is smoothed away first; strokes are wider than grain.
+SMOOTH_FROM = 0.12
+SMOOTH = ImageFilter.GaussianBlur(0.7)
+# A channel is preferred to plain grey when ink stands out so much more in it.
+CLEARER = 1.1
+
+_LEVELS = np.arange(256.0)
+_SQUARES = _LEVELS**2
+_TAILS = np.array([0.02, 0.5, 0.98])
+# Half of a bell curve lies within 0.67 standard deviations.
+_MEDIAN_TO_DEVIATION = 1.48
+
+
+@dataclass(frozen=True)
+class Residue:
+    """How much darker than paper: `levels` uint8 `[height, width]`, their `counts` (256), and the paper's `grain`.
+
+    The grain is the standard deviation of the paper itself, in grey levels.
+    """
+
+    levels: Grey
+    counts: Counts
+    grain: float
+
+
+def find_residue(image: Image.Image) -> Residue:
+    """Residue of a picture of mode "L" or "RGB", whichever of ink and paper is darker."""
+    grey = best_channel(image)
+    counts = count_levels(grey)
+    residue = _on_flat_paper(grey, counts)
+    if residue is not None:
+        return residue
+    if _paper_is_dark(grey, counts):
+        grey = 255 - grey
+    residue = _under_uneven_light(grey)
+    threshold, _ = threshold_otsu(residue.counts)
+    if residue.grain > SMOOTH_FROM * threshold:
+        residue = _under_uneven_light(np.asarray(Image.fromarray(grey).filter(SMOOTH)))
+    return residue
+
+
+def count_levels(grey: NDArray[Any]) -> Counts:
+    """How many pixels have each of the 256 levels."""
+    return np.bincount(grey.ravel(), minlength=256)
+
+
+def best_channel(image: Image.Image) -> Grey:
+    """The picture as grey `[height, width]`: of red, green and blue the one in which ink and paper differ most.
+
+    Blue ink is darkest in red, red ink in green and blue. Grey of all three has less noise and is taken where no
+    channel is clearly better.
+    """
+    if image.mode == "L":
+        return np.asarray(image)
+    channels = image.split()
+    spans = [_span(channel) for channel in channels]
+    clearest = spans.index(max(spans))
+    grey = image.convert("L")
+    return np.asarray(channels[clearest] if spans[clearest] > CLEARER * _span(grey) else grey)
+
+
+def _span(channel: Image.Image) -> int:
+    """Grey levels between the middle of the pixels and the furthest two in a hundred."""
+    below = np.cumsum(channel.histogram())
+    low, middle, high = np.searchsorted(below, below[-1] * _TAILS)
+    return int(max(middle - low, high - middle))
+
+
+def _on_flat_paper(grey: Grey, counts: Counts) -> Residue | None:
+    """Residue on paper of one grey level (a scan, a drawing), or None where light or paper vary."""
+    paper = int(counts.argmax())
+    low, high = max(0, paper - FLAT_WITHIN), paper + FLAT_WITHIN + 1
+    darker, lighter = int(counts[:low].sum()), int(counts[high:].sum())
+    if darker + lighter > (1 - FLAT_SHARE) * grey.size or min(darker, lighter) > FLAT_STRAY * max(darker, lighter):
+        return None
+    edge = rim(grey)
+    if np.count_nonzero((edge >= low) & (edge < high)) < FLAT_SHARE * len(edge):
+        return None
+    if lighter > darker:
+        grey, counts, paper = 255 - grey, counts[::-1], 255 - paper
+    levels = paper - np.minimum(grey, paper)
+    of_levels = np.zeros(256, np.intp)
+    of_levels[: paper + 1] = counts[paper::-1]
+    lighter_side = counts[paper : paper + 4 * FLAT_WITHIN].cumsum()
+    of_levels[0] += int(counts[paper + 1 :].sum())
+    grain = _MEDIAN_TO_DEVIATION * int(lighter_side.searchsorted(0.5 * lighter_side[-1]))
+    return Residue(levels, of_levels, grain)
+
+
+def rim(grey: Grey) -> Grey:
+    """The outermost pixels."""
+    return np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
+
+
+def _paper_is_dark(grey: Grey, counts: Counts) -> bool:
+    threshold, _ = threshold_otsu(counts)
+    dark = float(counts[: threshold + 1].sum()) / grey.size
+    darkness = dark + RIM_WEIGHT * float(np.mean(rim(grey) <= threshold)) - DARK_PAPER
+    if abs(darkness) > IN_DOUBT:
+        return darkness > 0
+    return darkness + SKEW_WEIGHT * _skewness(grey) > 0
+
+
+def _skewness(grey: Grey) -> float:
+    """Skewness of the differences to the surroundings: below 0 where what is narrow is dark."""
+    surroundings = Image.fromarray(grey).filter(ImageFilter.BoxBlur(max(grey.shape) / 8))
+    difference = grey - np.asarray(surroundings, np.float64)
+    spread = float(np.mean(difference**2))
+    return float(np.mean(difference**3)) / max(float(np.sqrt(spread**3)), 1.0)
+
+
+def _under_uneven_light(grey: Grey) -> Residue:
+    light = _light(grey)
+    signed = light.astype(np.int16) - grey
+    brightest = int(light.max())
+    if brightest > UNEVEN * int(light.min()):
+        signed = (signed * (max(brightest, MIN_LIGHT) / np.maximum(light, MIN_LIGHT))).astype(np.int16)
+    # The commonest residue, five levels taken together, is the paper's; the lighter side of it is grain alone.
+    below = count_levels(signed.clip(-20, 235) + 20).cumsum()
+    mode = int((below[5:] - below[:-5])[:150].argmax()) + 3
+    lighter_side = below[: mode + 1]
+    grain = _MEDIAN_TO_DEVIATION * (mode - int(lighter_side.searchsorted(0.5 * lighter_side[-1])))
+    levels = (signed - (mode - 20)).clip(0, 255).astype(np.uint8)
+    return Residue(levels, count_levels(levels), grain)
+
+
+def _light(grey: Grey) -> Grey:
+    """The paper's grey at every pixel: a closing by blocks, which fills what is dark and narrow."""
+    height, width = grey.shape
+    block = max(1, -(-max(height, width) // LIGHT_BLOCKS))
+    rows, columns = -(-height // block), -(-width // block)
+    padded = np.pad(grey, ((0, rows * block - height), (0, columns * block - width)), mode="edge")
+    lightest = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
+    closed = 255 - _dilate(255 - _dilate(lightest))
+    smooth = Image.fromarray(closed).resize((columns * block, rows * block), Image.Resampling.BILINEAR)
+    return np.asarray(smooth)[:height, :width]
+
+
+def _dilate(blocks: Grey) -> Grey:
+    """Maximum over a square of INK_BLOCKS blocks."""
+    for _ in range(2):
+        grown = blocks.copy()
+        for step in range(1, INK_BLOCKS // 2 + 1):
+            np.maximum(grown[step:], blocks[:-step], out=grown[step:])
+            np.maximum(grown[:-step], blocks[step:], out=grown[:-step])
+        blocks = grown.T
+    return blocks
+
+
+def threshold_otsu(counts: Counts) -> tuple[int, float]:
+    """Threshold between two classes of uint8 values, and how separable they are, 0 to 1 (N. Otsu, 1979)."""
+    weight = counts.cumsum(dtype=np.float64)
+    mass = (counts * _LEVELS).cumsum()
+    total, whole = float(weight[-1]), float(mass[-1])
+    between = (whole * weight - total * mass) ** 2 / np.maximum(weight * (total - weight), 1.0)
+    first = int(between.argmax())
+    # Levels that do not occur leave the measure flat: the middle between the classes is the safest place.
+    last = 255 - int(between[::-1].argmax())
+    variance = float(counts @ _SQUARES) * total - whole * whole
+    return (first + last) // 2, float(between[first]) / max(variance, 1.0)

@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from service.ink import Ink, find_ink
+from service.preprocessing import normalize
+from tests.service.drawings import draw_digit, overlap, with_frame, with_grain, with_rules, with_shadow
+
+
+def reading(image: Image.Image) -> np.ndarray:
+    digit = normalize(find_ink(image))
+    assert digit is not None
+    return digit
+
+
+PLAIN = {digit: reading(draw_digit(digit, 300)) for digit in (1, 4, 5, 7)}
+
+
+@pytest.mark.parametrize("digit", [1, 4, 5, 7])
+@pytest.mark.parametrize(
+    "change",
+    [
+        ImageOps.invert,
+        with_grain,
+        with_shadow,
+        with_frame,
+        lambda image: with_rules(image, [35, 165, 280], ink=120),
+        lambda image: with_frame(with_grain(with_shadow(image, 0.6))),
+        lambda image: image.filter(ImageFilter.GaussianBlur(2)),
+        lambda image: ImageOps.expand(image, 300, fill=240),
+        lambda image: image.resize((60, 60), Image.Resampling.BOX),
+        lambda image: image.point(lambda level: 200 + level // 8),
+    ],
+    ids=["inverted", "grain", "shadow", "frame", "rules", "all-together", "blurred", "far-away", "small", "pale"],
+)
+def test_the_digit_is_the_same_in_every_condition(digit: int, change) -> None:
+    assert overlap(reading(change(draw_digit(digit, 300))), PLAIN[digit]) > 0.7
+
+
+def test_lines_removed_are_noticed_and_only_they() -> None:
+    assert find_ink(with_frame(draw_digit(5))).noticed == {"line_removed"}
+    assert find_ink(draw_digit(5)).noticed == set()
+
+
+@pytest.mark.parametrize(
+    "paper",
+    [
+        Image.new("L", (100, 100), 255),
+        Image.new("L", (100, 100), 0),
+        Image.new("RGB", (60, 90), (230, 220, 190)),
+        with_grain(Image.new("L", (100, 100), 200), 6),
+        with_shadow(with_grain(Image.new("L", (100, 100), 220), 3)),
+        with_frame(with_grain(Image.new("L", (64, 64), 220), 3)),
+        with_rules(Image.new("L", (100, 100), 230), [30, 70]),
+    ],
+    ids=["white", "black", "coloured", "grainy", "shaded", "framed", "ruled"],
+)
+def test_empty_paper_is_blank(paper: Image.Image) -> None:
+    ink = find_ink(paper)
+    assert "blank" in ink.noticed
+    assert ink.box is None
+    assert not ink.density.any()
+    assert normalize(ink) is None
+
+
+@pytest.mark.parametrize("level", [190, 205])
+def test_faint_pencil_is_read_and_called_faint(level: int) -> None:
+    ink = find_ink(with_grain(draw_digit(5, paper=225, ink=level), 2))
+    assert "low_contrast" in ink.noticed
+    assert "blank" not in ink.noticed
+
+
+def test_noise_without_paper_is_never_called_blank() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)
+    assert "blank" not in find_ink(Image.fromarray(noise)).noticed
+
+
+def test_specks_are_left_out() -> None:
+    specked = draw_digit(5)
+    draw = ImageDraw.Draw(specked)
+    for x, y in ((8, 12), (90, 20), (12, 92), (88, 88)):
+        draw.ellipse((x, y, x + 2, y + 2), fill=30)
+    assert overlap(reading(specked), reading(draw_digit(5))) > 0.95
+
+
+def test_ends_of_neighbours_at_the_rim_are_left_out() -> None:
+    between = draw_digit(5)
+    draw = ImageDraw.Draw(between)
+    draw.line((0, 15, 9, 80), fill=20, width=6)
+    draw.arc((92, 20, 140, 80), 90, 270, fill=20, width=6)
+    ink = find_ink(between)
+    assert overlap(reading(between), reading(draw_digit(5))) > 0.95
+    assert "multiple_digits" not in ink.noticed
+
+
+def test_a_neighbour_that_touches_is_cut_off() -> None:
+    touching = draw_digit(4, height=0.7)
+    ImageDraw.Draw(touching).line((73, 54, 99, 50), fill=20, width=6)
+    assert overlap(reading(touching), reading(draw_digit(4, height=0.7))) > 0.6
+
+
+def test_parts_of_a_broken_digit_stay_together() -> None:
+    broken = draw_digit(5)
+    ImageDraw.Draw(broken).rectangle((0, 28, 99, 33), fill=240)
+    _, top, _, bottom = find_ink(broken).box or (0, 0, 0, 0)
+    assert bottom - top > 55
+
+
+def test_two_digits_are_noticed() -> None:
+    both = Image.new("L", (160, 100), 240)
+    both.paste(draw_digit(5).crop((20, 0, 80, 100)), (15, 0))
+    both.paste(draw_digit(7).crop((20, 0, 80, 100)), (85, 0))
+    assert "multiple_digits" in find_ink(both).noticed
+
+
+def test_a_digit_cut_by_the_rim_is_noticed() -> None:
+    assert "cut_off" in find_ink(draw_digit(5).crop((0, 0, 100, 65))).noticed
+
+
+def test_the_map_says_where_in_the_picture_it_lies() -> None:
+    page = Image.new("L", (1000, 800), 235)
+    page.paste(draw_digit(5, paper=235), (600, 300))
+    ink = find_ink(page)
+    left, top, right, bottom = (edge * ink.scale for edge in ink.box or (0, 0, 0, 0))
+    found = left + ink.offset[0], top + ink.offset[1], right + ink.offset[0], bottom + ink.offset[1]
+    wanted = draw_digit(5).point(lambda level: 255 * (level < 128)).getbbox()
+    assert wanted is not None
+    assert np.abs(np.subtract(found, np.add(wanted, (600, 300) * 2))).max() <= 4
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 2), (3, 500), (500, 3), (28, 28), (29, 13)])
+def test_pictures_of_any_shape_are_looked_at(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    for picture in (np.zeros(size), np.full(size, 255), rng.integers(0, 256, size), rng.integers(0, 2, size) * 255):
+        ink = find_ink(Image.fromarray(picture.astype(np.uint8)))
+        assert isinstance(ink, Ink)
+        assert (normalize(ink) is None) == ("blank" in ink.noticed)
+
+
+def test_the_same_picture_gives_the_same_ink_bit_for_bit() -> None:
+    picture = with_frame(with_grain(with_shadow(draw_digit(5))))
+    first, second = find_ink(picture), find_ink(picture.copy())
+    assert (first.density == second.density).all()
+    assert first.noticed == second.noticed
