@@ -16,6 +16,8 @@ from service.marks import Box, Mark, Mask, Runs, bounding_box, find_marks, find_
 MIN_SIZE = 0.05
 MIN_AREA = 6
 MIN_PART = 0.02
+# The same, for a mark that is alone and at the rim, and how narrow it may be.
+LONE_SIZE, LONE_WIDTH = 0.18, 0.08
 # How much of a mark's weight is lost on the way from the middle to the rim, along and across the line of writing.
 OFF_MIDDLE_X, OFF_MIDDLE_Y = 0.7, 0.5
 # Parts of a digit are no further apart than this part of its longer side, or twice that one above the other.
@@ -81,7 +83,10 @@ def _shifted(inner: Digit, mask: Mask, window: slice) -> Digit:
 def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[Mark]:
     """The main mark and, step by step, all that belongs to what was gathered so far."""
     at_rim = Mark.lies_at_rim if framed else Mark.hugs_rim
-    candidates = [mark for mark in marks if mark.area >= MIN_AREA and not at_rim(mark, shape)]
+    large = [mark for mark in marks if mark.area >= MIN_AREA]
+    candidates = [mark for mark in large if not at_rim(mark, shape)]
+    if not candidates and not framed:
+        candidates = [mark for mark in large if _is_whole(mark, shape)]
     main = max(candidates, key=lambda mark: _weight(mark, shape), default=None)
     if main is None:
         return []
@@ -98,6 +103,12 @@ def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[
         rest = [mark for mark in rest if mark not in found]
     left, top, right, bottom = bounding_box(parts)
     return parts if max(right - left, bottom - top) >= MIN_SIZE * max(shape) else []
+
+
+def _is_whole(mark: Mark, shape: tuple[int, ...]) -> bool:
+    """Whether a mark at the rim, the only one, is rather a digit put there than the end of a neighbour or a shadow."""
+    side = max(shape)
+    return mark.size >= LONE_SIZE * side and min(mark.width, mark.height) >= LONE_WIDTH * side
 
 
 def _weight(mark: Mark, shape: tuple[int, ...]) -> float:

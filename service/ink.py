@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from service.focus import MIN_AREA, Digit, find_digit
-from service.lines import INSIDE, find_lines
+from service.lines import INSIDE, find_frame, find_lines
 from service.marks import Box, Mask
 from service.paper import Counts, Grey, Residue, count_levels, find_residue, rim, threshold_otsu
 
@@ -41,8 +41,8 @@ STROKE_LEVEL = 0.85
 CORE_LEVEL = 0.43
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.65, 0.85
-# Three pixels away from a stroke there is paper; a shadow is still this part as dark there as in its middle.
-SHADOW = 0.4
+# From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
+SHARPNESS = 0.35
 # A single digit is not wider than this part of its height; what is may be two.
 MAX_ASPECT = 1.1
 
@@ -123,50 +123,65 @@ def _look(image: Image.Image) -> Ink:
     """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE."""
     scale = -(-max(image.size) // WORK_SIDE)
     residue = find_residue(image.reduce(scale) if scale > 1 else image)
+    return replace(_find_digit_ink(residue), scale=scale)
+
+
+def _find_digit_ink(residue: Residue) -> Ink:
+    """The ink of the digit, by the shortest way: one mark alone, one in a frame, or one among lines and others."""
     threshold = ink_threshold(residue.counts, residue.grain)
+    ink = _single(residue, threshold, frozenset())
+    if ink is not None or threshold is None:
+        return ink or _blank(residue, frozenset())
+    noticed: frozenset[str] = frozenset()
+    frame = find_frame(residue.levels > threshold)
+    if frame is not None:
+        noticed = frozenset({"line_removed"})
+        residue, threshold = _without(residue, frame, threshold)
+        ink = _single(residue, threshold, noticed)
+        if ink is not None:
+            return ink
+    while threshold is not None and (lines := find_lines(residue.levels > threshold)) is not None:
+        noticed = frozenset({"line_removed"})
+        residue, threshold = _without(residue, lines, threshold)
     if threshold is None:
-        return _blank(residue, scale)
-    simple = _find_single(residue, threshold)
-    if simple is not None:
-        return replace(simple, scale=scale)
-    writing, threshold = without_lines(residue, threshold)
-    framed = writing is not residue
-    noticed = {"line_removed"} if framed else set()
-    if threshold is None:
-        return _blank(residue, scale, noticed)
-    cut = _stroke_threshold(writing.counts, threshold)
-    digit = find_digit(writing.levels > cut, framed=framed)
-    if digit is None:
-        return _blank(residue, scale, noticed)
-    level = float(writing.levels[digit.mask].mean())
-    faint = level < LOW_CONTRAST
-    if (faint and _longer(digit.box) < MIN_FAINT_SIZE * max(digit.mask.shape)) or _is_shadow(writing, digit, level):
-        return _blank(residue, scale, noticed)
-    noticed |= digit.noticed | ({"low_contrast"} if faint else set())
-    density = _ramp(cut, level).take(writing.levels * grow(digit.mask))
-    return Ink(density, frozenset(noticed), digit.box, scale)
+        return _blank(residue, noticed)
+    return _among_others(residue, threshold, noticed)
 
 
-def _blank(residue: Residue, scale: int, noticed: set[str] | None = None) -> Ink:
-    return Ink(np.zeros_like(residue.levels), frozenset({"blank"} | (noticed or set())), None, scale)
+def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:
+    return Ink(np.zeros_like(residue.levels), noticed | {"blank"})
 
 
-def _find_single(residue: Residue, threshold: float) -> Ink | None:
-    """The short way for most cells: one mark away from the rim, so there are no lines, neighbours or specks."""
+def _among_others(residue: Residue, threshold: float, noticed: frozenset[str]) -> Ink:
+    """The ink of the digit among neighbours, specks and shadows."""
     cut = _stroke_threshold(residue.counts, threshold)
-    box, single = _profile(residue.levels > cut)
+    digit = find_digit(residue.levels > cut, framed="line_removed" in noticed)
+    if digit is None:
+        return _blank(residue, noticed)
+    level = float(residue.levels[digit.mask].mean())
+    faint = level < LOW_CONTRAST
+    if (faint and _longer(digit.box) < MIN_FAINT_SIZE * max(digit.mask.shape)) or _is_shadow(residue, digit, level):
+        return _blank(residue, noticed)
+    noticed |= digit.noticed | ({"low_contrast"} if faint else set())
+    return Ink(_ramp(cut, level).take(residue.levels * grow(digit.mask)), noticed, digit.box)
+
+
+def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) -> Ink | None:
+    """The ink of most cells: one mark away from the rim, so there are no lines, neighbours or specks."""
+    if threshold is None:
+        return None
+    cut = _stroke_threshold(residue.counts, threshold)
+    box, whole = _profile(residue.levels > cut)
     height, width = residue.levels.shape
     left, top, right, bottom = box
     x, y = INSIDE * width + 1, INSIDE * height + 1
-    if left < x or top < y or right > width - x or bottom > height - y or not single:
+    if not whole or left < x or top < y or right > width - x or bottom > height - y:
         return None
     if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_FAINT_SIZE * max(height, width):
         return None
     above = residue.counts[int(cut) + 1 :]
     level = float(above @ _LEVELS[int(cut) + 1 :]) / int(above.sum())
-    if level < LOW_CONTRAST:
-        return None
-    return Ink(_ramp(cut, level).take(residue.levels), frozenset(), box)
+    return Ink(_ramp(cut, level).take(residue.levels), noticed, box) if level >= LOW_CONTRAST else None
 
 
 def ink_threshold(counts: Counts, grain: float) -> float | None:
@@ -188,25 +203,25 @@ def _stroke_threshold(counts: Counts, threshold: float) -> float:
     return max(STROKE_LEVEL * threshold, CORE_LEVEL * mean)
 
 
-def without_lines(residue: Residue, threshold: float) -> tuple[Residue, float | None]:
-    """The residue without ruled lines, and its threshold; lines may hide fainter ones and fainter ink."""
-    found: float | None = threshold
-    while found is not None:
-        lines = find_lines(residue.levels > found)
-        if lines is None:
-            break
-        edges = grow(grow(lines)) & (residue.levels <= found)
-        levels = np.where(lines | edges, np.uint8(0), residue.levels)
-        residue = Residue(levels, count_levels(levels), residue.grain)
-        found = ink_threshold(residue.counts, residue.grain)
-    return residue, found
+def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, float | None]:
+    """The residue without lines and the soft edges that they leave behind, and its threshold."""
+    edges = grow(grow(lines)) & (residue.levels <= threshold)
+    levels = np.where(lines | edges, np.uint8(0), residue.levels)
+    counts = count_levels(levels)
+    return Residue(levels, counts, residue.grain), ink_threshold(counts, residue.grain)
 
 
 def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
-    """Whether the ink fades as slowly into the paper as shadows do and no stroke does."""
-    near = grow(grow(digit.mask))
-    around = writing.levels[grow(near) & ~near]
-    return len(around) > 0 and float(around.mean()) > SHADOW * level
+    """Whether what lies at the rim fades as slowly into the paper as shadows do and no stroke does."""
+    left, top, right, bottom = digit.box
+    if left > 0 and top > 0 and right < digit.mask.shape[1] and bottom < digit.mask.shape[0]:
+        return False
+    edge = digit.mask & grow(~digit.mask)
+    near = grow(digit.mask)
+    beyond = grow(near) & ~near
+    if not edge.any() or not beyond.any():
+        return False
+    return float(writing.levels[edge].mean()) - float(writing.levels[beyond].mean()) < SHARPNESS * level
 
 
 def _ramp(cut: float, level: float) -> Grey:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from service.marks import Mark, Mask, Runs, find_marks, find_runs, paint
 
 # Slopes tried, in pixels per pixel: forms lie nearly straight on the scanner, less so before a camera.
-SLOPES = np.linspace(-0.08, 0.08, 9)
+SLOPES = np.linspace(-0.07, 0.07, 5)
 # Of the shorter side, the most that a ruled line is thick; the frame at the rim may be more.
 MAX_THICKNESS = 0.11
 FRAME_THICKNESS = 0.25
@@ -31,20 +31,29 @@ FRAME_ZONE = 0.25
 # on both ends; the foot of a 2 does not.
 MIN_WRITING = 0.15
 MIN_REACH = 0.06
+# Of the side, the length of a mark from rim to rim, and of one around the writing; of its box, the most it fills.
+RIM_TO_RIM = 0.9
+AROUND = 0.75
+HOLLOW = 0.4
+# Of the shorter side, how far from the line the middles of its runs lie.
+WOBBLE = 0.0275
 # Positions may lie outside the picture by the slope of half its height.
 _OUTSIDE = 8
 
 
 @dataclass(frozen=True)
 class Line:
-    """A nearly upright line: its runs, first and last row, position at mid-height, slope and thickness."""
+    """A nearly upright line: which runs are its own, first and last row, position at mid-height, slope, thickness."""
 
-    runs: NDArray[np.intp]
+    runs: Mask
     first: int
     last: int
     position: float
     slope: float
     thickness: float
+
+
+NO_RUNS = Runs(np.empty(0, np.intp), np.empty(0, np.intp), (0, 0))
 
 
 @dataclass
@@ -54,8 +63,8 @@ class Direction:
     runs: Runs
     lines: list[Line]
 
-    def keep_frames(self) -> None:
-        """Without writing, a box away from the rim is a 0 and no frame."""
+    def keep_from_rim(self) -> None:
+        """A box away from the rim is a 0, or the foot of a digit, and no frame."""
         height = self.runs.shape[0]
         self.lines = [line for line in self.lines if min(line.first, height - 1 - line.last) <= AT_RIM * height]
 
@@ -69,9 +78,7 @@ class Direction:
         self.lines = [line for line in self.lines if first - line.first >= reach and line.last - end >= reach]
 
     def paint(self) -> Mask:
-        if not self.lines:
-            return np.zeros(self.runs.shape, np.bool_)
-        return paint(self.runs, np.concatenate([line.runs for line in self.lines]))
+        return paint(self.runs, np.logical_or.reduce([line.runs for line in self.lines]))
 
 
 def find_lines(mask: Mask) -> Mask | None:
@@ -79,17 +86,40 @@ def find_lines(mask: Mask) -> Mask | None:
     upright, level = _find(mask), _find(mask.T)
     if not (upright.lines or level.lines):
         return None
-    writing = _find_writing(mask & ~_paint(upright, level))
+    found = len(upright.lines), len(level.lines)
+    painted = _paint(upright, level, mask.shape)
+    writing = _find_writing(mask & ~painted)
+    if writing is None or min(found) < 2:
+        upright.keep_from_rim()
+        level.keep_from_rim()
     if writing is None:
         upright.leave_a_one()
-        upright.keep_frames()
-        level.keep_frames()
     else:
         upright.keep_beyond(writing.top, writing.bottom)
         level.keep_beyond(writing.left, writing.right)
-    if not (upright.lines or level.lines):
-        return None
-    return _paint(upright, level)
+    kept = len(upright.lines), len(level.lines)
+    if kept != found:
+        painted = _paint(upright, level, mask.shape)
+    return painted if any(kept) else None
+
+
+def find_frame(mask: Mask) -> Mask | None:
+    """The short way where nothing is entangled: marks from rim to rim, or around most of the picture, with writing
+    apart from them; None where there is no such mark, or no such writing."""
+    runs = find_runs(mask)
+    height, width = mask.shape
+    frame, writing = [], False
+    for mark in find_marks(runs):
+        x, y = mark.width / width, mark.height / height
+        if x >= RIM_TO_RIM or y >= RIM_TO_RIM or min(x, y) >= AROUND:
+            if mark.area > HOLLOW * mark.width * mark.height and min(x, y) > MAX_THICKNESS:
+                return None
+            frame += mark.runs
+        elif max(x, y) >= MIN_WRITING and not mark.lies_at_rim(mask.shape):
+            writing = not mark.touches_rim(mask.shape)
+            if not writing:
+                return None
+    return paint(runs, frame) if frame and writing else None
 
 
 def _find_writing(rest: Mask) -> Mark | None:
@@ -102,27 +132,30 @@ def _find(mask: Mask) -> Direction:
     """The nearly upright lines of a mask `[height, width]`."""
     height, width = mask.shape
     if not _may_hold_line(mask):
-        return Direction(Runs(np.empty(0, np.intp), np.empty(0, np.intp), mask.shape), [])
+        return Direction(NO_RUNS, [])
     runs = find_runs(mask)
     row, left = np.divmod(runs.start, runs.stride)
-    right = left + runs.end - runs.start
-    middle = (left + right) / 2
+    length = runs.end - runs.start
+    middle = left + length / 2
     in_frame = np.abs(middle - width / 2) >= (0.5 - FRAME_ZONE) * width
     thickest = np.where(in_frame, FRAME_THICKNESS, MAX_THICKNESS) * min(mask.shape)
-    free = np.flatnonzero(right - left <= np.maximum(thickest, 2))
+    free = length <= np.maximum(thickest, 2)
     position = middle - SLOPES[:, None] * (row - height / 2)
+    wobble = max(1.5, WOBBLE * min(mask.shape))
+    bins = _bins(position, width)
     lines: list[Line] = []
-    while len(lines) < MAX_LINES and len(free) >= MIN_FREE * height:
-        slope, at = _peak(position[:, free], width)
-        wobble = max(1.5, 0.25 * MAX_THICKNESS * min(mask.shape))
-        near = free[np.abs(position[slope, free] - at) <= wobble]
-        free = np.setdiff1d(free, near, assume_unique=True)
-        if len(np.unique(row[near])) < MIN_FREE * height:
+    for _ in range(MAX_LINES):
+        slope, at = _peak(bins[:, free], width)
+        near = free & (np.abs(position[slope] - at) <= wobble)
+        free &= ~near
+        covered = np.zeros(height, np.bool_)
+        covered[row[near]] = True
+        if np.count_nonzero(covered) < MIN_FREE * height:
             break
-        x = at + SLOPES[slope] * (row - height / 2)
-        rows = np.unique(np.concatenate((row[near], row[(left <= x) & (x < right)])))
-        thickness = float(np.median((right - left)[near]))
-        line = Line(near, int(rows[0]), int(rows[-1]), at, float(SLOPES[slope]), thickness)
+        # Where something crosses the line, its runs are longer, but there.
+        covered[row[np.abs(middle - at - SLOPES[slope] * (row - height / 2)) * 2 <= length]] = True
+        rows = np.flatnonzero(covered)
+        line = Line(near, int(rows[0]), int(rows[-1]), at, float(SLOPES[slope]), float(length[near].mean()))
         if len(rows) >= MIN_COVER * height and _reaches_rim(line, height, width):
             lines.append(line)
     return Direction(runs, lines)
@@ -131,19 +164,24 @@ def _find(mask: Mask) -> Direction:
 def _may_hold_line(mask: Mask) -> bool:
     """A cheap look: some strip of columns, as wide as the steepest line needs, holds the pixels of one."""
     height, width = mask.shape
-    filled = np.concatenate(([0], mask.sum(axis=0).cumsum()))
+    filled = np.zeros(width + 1, np.intp)
+    np.cumsum(np.add.reduce(mask, axis=0), out=filled[1:])
     strip = min(width, int(2 * SLOPES[-1] * height) + 2)
     return bool((filled[strip:] - filled[:-strip]).max() >= MIN_FREE * height)
 
 
-def _peak(position: NDArray[np.float64], width: int) -> tuple[int, float]:
-    """Index of the slope and position at mid-height of the line with most runs, by bins two pixels wide."""
-    bins = np.clip(position.astype(np.intp) + _OUTSIDE, 0, width + 2 * _OUTSIDE - 1)
+def _bins(position: NDArray[np.float64], width: int) -> NDArray[np.intp]:
+    """Bin of every run, by slope and position at mid-height, one pixel wide."""
+    bins = (position + _OUTSIDE).astype(np.intp).clip(0, width + 2 * _OUTSIDE - 1)
+    bins += (np.arange(len(bins)) * (width + 2 * _OUTSIDE))[:, None]
+    return bins
+
+
+def _peak(bins: NDArray[np.intp], width: int) -> tuple[int, float]:
+    """Index of the slope and position at mid-height of the line with most runs in two neighbouring bins."""
     per_slope = width + 2 * _OUTSIDE
-    bins += np.arange(len(bins))[:, None] * per_slope
-    votes = np.bincount(bins.ravel(), minlength=len(bins) * per_slope).reshape(len(bins), per_slope)
-    pairs = votes[:, :-1] + votes[:, 1:]
-    slope, at = divmod(int(pairs.argmax()), per_slope - 1)
+    votes = np.bincount(bins.ravel(), minlength=len(bins) * per_slope)
+    slope, at = divmod(int((votes[:-1] + votes[1:]).argmax()), per_slope)
     return slope, float(at - _OUTSIDE + 1)
 
 
@@ -158,10 +196,14 @@ def _in_frame(position: float, width: int) -> bool:
     return abs(position - width / 2) >= (0.5 - FRAME_ZONE) * width
 
 
-def _paint(upright: Direction, level: Direction) -> Mask:
+def _paint(upright: Direction, level: Direction, shape: tuple[int, ...]) -> Mask:
     """The lines' pixels, with those where two lines cross: there the runs are long in both directions."""
-    painted = upright.paint() | level.paint().T
-    height, width = painted.shape
+    height, width = shape
+    painted = np.zeros(shape, np.bool_)
+    if upright.lines:
+        painted |= upright.paint()
+    if level.lines:
+        painted |= level.paint().T
     for a in upright.lines:
         for b in level.lines:
             x = a.position + a.slope * (b.position - height / 2)

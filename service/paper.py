@@ -15,6 +15,7 @@ Counts = NDArray[np.intp]
 FLAT_WITHIN = 10
 FLAT_SHARE = 0.55
 FLAT_STRAY = 0.1
+FLAT_STRAY_SHARE = 0.02
 # Paper is most of the picture and of its rim: the share of dark pixels plus this much of their share of the rim,
 # beyond the limit, makes dark paper. Half and half would be 0.8; dark ink is by far the more common.
 RIM_WEIGHT = 0.6
@@ -101,7 +102,9 @@ def _on_flat_paper(grey: Grey, counts: Counts) -> Residue | None:
     paper = int(counts.argmax())
     low, high = max(0, paper - FLAT_WITHIN), paper + FLAT_WITHIN + 1
     darker, lighter = int(counts[:low].sum()), int(counts[high:].sum())
-    if darker + lighter > (1 - FLAT_SHARE) * grey.size or min(darker, lighter) > FLAT_STRAY * max(darker, lighter):
+    if darker + lighter > (1 - FLAT_SHARE) * grey.size or min(darker, lighter) > max(
+        FLAT_STRAY * max(darker, lighter), FLAT_STRAY_SHARE * grey.size
+    ):
         return None
     edge = rim(grey)
     if np.count_nonzero((edge >= low) & (edge < high)) < FLAT_SHARE * len(edge):
@@ -159,8 +162,11 @@ def _light(grey: Grey) -> Grey:
     height, width = grey.shape
     block = max(1, -(-max(height, width) // LIGHT_BLOCKS))
     rows, columns = -(-height // block), -(-width // block)
-    padded = np.pad(grey, ((0, rows * block - height), (0, columns * block - width)), mode="edge")
-    lightest = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
+    whole = np.empty((rows * block, columns * block), np.uint8)
+    whole[:height, :width] = grey
+    whole[height:, :width] = grey[-1]
+    whole[:, width:] = whole[:, width - 1 : width]
+    lightest = whole.reshape(rows, block, -1).max(axis=1).reshape(rows, columns, block).max(axis=2)
     closed = 255 - _dilate(255 - _dilate(lightest))
     smooth = Image.fromarray(closed).resize((columns * block, rows * block), Image.Resampling.BILINEAR)
     return np.asarray(smooth)[:height, :width]
