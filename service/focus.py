@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from service.marks import Box, Mark, Mask, Runs, bounding_box, find_marks, find_runs, paint
+from service.marks import Box, Mark, Mask, Runs, bounding_box, find_marks, find_runs, paint, reaches_inside
 
 # A digit is at least this long, as part of the picture's longer side, and this many pixels; a speck is less than
 # this part of the digit's area.
 MIN_SIZE = 0.05
 MIN_AREA = 6
-MIN_PART = 0.02
+MIN_PART = 0.04
 # The same, for a mark that is alone and at the rim, and how narrow it may be.
 LONE_SIZE, LONE_WIDTH = 0.18, 0.08
 # How much of a mark's weight is lost on the way from the middle to the rim, along and across the line of writing.
@@ -54,6 +54,8 @@ def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
     """
     runs = find_runs(mask)
     marks = find_marks(runs)
+    if framed:
+        marks = [mark for mark in marks if reaches_inside(paint(runs, mark.runs))]
     parts = _gather(marks, mask.shape, framed=framed)
     if not parts:
         return None
@@ -82,11 +84,9 @@ def _shifted(inner: Digit, mask: Mask, window: slice) -> Digit:
 
 def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[Mark]:
     """The main mark and, step by step, all that belongs to what was gathered so far."""
-    at_rim = Mark.lies_at_rim if framed else Mark.hugs_rim
     large = [mark for mark in marks if mark.area >= MIN_AREA]
-    candidates = [mark for mark in large if not at_rim(mark, shape)]
-    if not candidates and not framed:
-        candidates = [mark for mark in large if _is_whole(mark, shape)]
+    candidates = [mark for mark in large if framed or not mark.hugs_rim(shape)]
+    candidates = candidates or [mark for mark in large if _is_whole(mark, shape)]
     main = max(candidates, key=lambda mark: _weight(mark, shape), default=None)
     if main is None:
         return []

@@ -9,7 +9,7 @@ is small in a large picture is found first and then looked at again at a size th
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from service.focus import MIN_AREA, Digit, find_digit
 from service.lines import INSIDE, find_frame, find_lines
@@ -35,10 +35,15 @@ GRAIN_FACTOR = 3.5
 SEPARABLE = 0.7
 # Paper may be grainy and patterned, but not beyond this: what is, is something else, and never called blank.
 MAX_GRAIN = 30
+# Paper is smoothed where its grain exceeds this part of Otsu's threshold, or where more pixels than this part of
+# the ink's lie between a third of it and it: strokes' edges are fewer.
+MAX_SHARP_GRAIN = 0.12
+MAX_BETWEEN = 1.0
+SMOOTH = ImageFilter.GaussianBlur(1.0)
 # Where strokes are cut out: at this part of Otsu's threshold, since thin ones are paler than the mean of ink, but
 # not below this part of the darkest ink, since dark pattern on the paper is paler than any.
-STROKE_LEVEL = 0.85
-CORE_LEVEL = 0.43
+STROKE_LEVEL = 0.95
+CORE_LEVEL = 0.45
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.65, 0.85
 # From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
@@ -122,8 +127,20 @@ def _around(box: Box, scale: int, size: tuple[int, int]) -> Box:
 def _look(image: Image.Image) -> Ink:
     """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE."""
     scale = -(-max(image.size) // WORK_SIDE)
-    residue = find_residue(image.reduce(scale) if scale > 1 else image)
+    reduced = image.reduce(scale) if scale > 1 else image
+    residue = find_residue(reduced)
+    if _is_cluttered(residue):
+        residue = find_residue(reduced.filter(SMOOTH))
     return replace(_find_digit_ink(residue), scale=scale)
+
+
+def _is_cluttered(residue: Residue) -> bool:
+    """Whether grain and pattern of the paper are so much that they would grow together with strokes."""
+    threshold, _ = threshold_otsu(residue.counts)
+    if residue.grain > MAX_SHARP_GRAIN * threshold:
+        return True
+    between = int(residue.counts[threshold // 3 : threshold + 1].sum())
+    return between > MAX_BETWEEN * int(residue.counts[threshold + 1 :].sum())
 
 
 def _find_digit_ink(residue: Residue) -> Ink:

@@ -10,16 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.marks import Mark, Mask, Runs, find_marks, find_runs, paint
+from service.marks import Mark, Mask, Runs, find_marks, find_runs, paint, reaches_inside
 
 # Slopes tried, in pixels per pixel: forms lie nearly straight on the scanner, less so before a camera.
 SLOPES = np.linspace(-0.07, 0.07, 5)
 # Of the shorter side, the most that a ruled line is thick; the frame at the rim may be more.
 MAX_THICKNESS = 0.11
 FRAME_THICKNESS = 0.25
+# A run so much thicker than most of the line's, and a pixel, is a stroke's.
+THICKER = 1.5
 # Of the side it runs along, the least that a line covers, and the least on which nothing crosses it.
 MIN_COVER = 0.65
 MIN_FREE = 0.4
+# Beside writing, the least: feet of digits in a row cover much of a line as well.
+WHOLE = 0.85
 # Lines looked for in one direction: double frames left and right, and one between.
 MAX_LINES = 6
 # Of the side, how near a line comes to the rim: with both ends, or in a frame with one while the other ends at a
@@ -31,10 +35,9 @@ FRAME_ZONE = 0.25
 # on both ends; the foot of a 2 does not.
 MIN_WRITING = 0.15
 MIN_REACH = 0.06
-# Of the side, the length of a mark from rim to rim, and of one around the writing; of its box, the most it fills.
+# Of the side, the length of a mark from rim to rim, and of one around the writing.
 RIM_TO_RIM = 0.9
 AROUND = 0.75
-HOLLOW = 0.4
 # Of the shorter side, how far from the line the middles of its runs lie.
 WOBBLE = 0.0275
 # Positions may lie outside the picture by the slope of half its height.
@@ -43,7 +46,7 @@ _OUTSIDE = 8
 
 @dataclass(frozen=True)
 class Line:
-    """A nearly upright line: which runs are its own, first and last row, position at mid-height, slope, thickness."""
+    """A nearly upright line: which runs are its own, first and last row, position at mid-height, slope, thickness, cover."""
 
     runs: Mask
     first: int
@@ -51,6 +54,7 @@ class Line:
     position: float
     slope: float
     thickness: float
+    cover: float
 
 
 NO_RUNS = Runs(np.empty(0, np.intp), np.empty(0, np.intp), (0, 0))
@@ -75,7 +79,11 @@ class Direction:
     def keep_beyond(self, first: int, end: int) -> None:
         """Drop what may be a stroke of the writing between rows `first` and `end`: what reaches hardly further."""
         reach = MIN_REACH * self.runs.shape[0]
-        self.lines = [line for line in self.lines if first - line.first >= reach and line.last - end >= reach]
+        self.lines = [
+            line
+            for line in self.lines
+            if first - line.first >= reach and line.last - end >= reach and line.cover >= WHOLE
+        ]
 
     def paint(self) -> Mask:
         return paint(self.runs, np.logical_or.reduce([line.runs for line in self.lines]))
@@ -104,21 +112,24 @@ def find_lines(mask: Mask) -> Mask | None:
 
 
 def find_frame(mask: Mask) -> Mask | None:
-    """The short way where nothing is entangled: marks from rim to rim, or around most of the picture, with writing
-    apart from them; None where there is no such mark, or no such writing."""
+    """The short way where nothing is entangled: marks that are lines from rim to rim or a frame, the writing apart.
+
+    None where there is no such mark, or no such writing.
+    """
     runs = find_runs(mask)
     height, width = mask.shape
-    frame, writing = [], False
+    frame: list[int] = []
+    writing = False
     for mark in find_marks(runs):
         x, y = mark.width / width, mark.height / height
-        if x >= RIM_TO_RIM or y >= RIM_TO_RIM or min(x, y) >= AROUND:
-            if mark.area > HOLLOW * mark.width * mark.height and min(x, y) > MAX_THICKNESS:
+        if max(x, y) >= RIM_TO_RIM or min(x, y) >= AROUND:
+            if min(x, y) > MAX_THICKNESS + SLOPES[-1] and reaches_inside(paint(runs, mark.runs)):
                 return None
             frame += mark.runs
         elif max(x, y) >= MIN_WRITING and not mark.lies_at_rim(mask.shape):
-            writing = not mark.touches_rim(mask.shape)
-            if not writing:
+            if mark.touches_rim(mask.shape):
                 return None
+            writing = True
     return paint(runs, frame) if frame and writing else None
 
 
@@ -148,6 +159,12 @@ def _find(mask: Mask) -> Direction:
         slope, at = _peak(bins[:, free], width)
         near = free & (np.abs(position[slope] - at) <= wobble)
         free &= ~near
+        lengths = np.sort(length[near])
+        if len(lengths) < MIN_FREE * height:
+            break
+        thickness = float(lengths[len(lengths) // 2])
+        # What is thicker is a stroke that the line runs along.
+        near &= length <= THICKER * thickness + 1
         covered = np.zeros(height, np.bool_)
         covered[row[near]] = True
         if np.count_nonzero(covered) < MIN_FREE * height:
@@ -155,7 +172,8 @@ def _find(mask: Mask) -> Direction:
         # Where something crosses the line, its runs are longer, but there.
         covered[row[np.abs(middle - at - SLOPES[slope] * (row - height / 2)) * 2 <= length]] = True
         rows = np.flatnonzero(covered)
-        line = Line(near, int(rows[0]), int(rows[-1]), at, float(SLOPES[slope]), float(length[near].mean()))
+        cover = len(rows) / int(rows[-1] - rows[0] + 1)
+        line = Line(near, int(rows[0]), int(rows[-1]), at, float(SLOPES[slope]), thickness, cover)
         if len(rows) >= MIN_COVER * height and _reaches_rim(line, height, width):
             lines.append(line)
     return Direction(runs, lines)

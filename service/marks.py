@@ -144,3 +144,10 @@ def bounding_box(marks: Sequence[Mark]) -> Box:
         max(mark.right for mark in marks),
         max(mark.bottom for mark in marks),
     )
+
+
+def reaches_inside(mask: Mask) -> bool:
+    """Whether any of a mask `[height, width]` lies further in than the zone along the rim."""
+    height, width = mask.shape
+    y, x = int(RIM_ZONE * height), int(RIM_ZONE * width)
+    return bool(mask[y : height - y, x : width - x].any())

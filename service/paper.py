@@ -29,9 +29,6 @@ INK_BLOCKS = 5
 # Light that varies more than so is evened out; what is darker than MIN_LIGHT is not amplified further.
 UNEVEN = 1.2
 MIN_LIGHT = 40
-# Grain above this part of the contrast of ink is smoothed away first; strokes are wider than grain.
-SMOOTH_FROM = 0.12
-SMOOTH = ImageFilter.GaussianBlur(0.7)
 # A channel is preferred to plain grey when ink stands out so much more in it.
 CLEARER = 1.1
 
@@ -63,11 +60,7 @@ def find_residue(image: Image.Image) -> Residue:
         return residue
     if _paper_is_dark(grey, counts):
         grey = 255 - grey
-    residue = _under_uneven_light(grey)
-    threshold, _ = threshold_otsu(residue.counts)
-    if residue.grain > SMOOTH_FROM * threshold:
-        residue = _under_uneven_light(np.asarray(Image.fromarray(grey).filter(SMOOTH)))
-    return residue
+    return _under_uneven_light(grey)
 
 
 def count_levels(grey: NDArray[Any]) -> Counts:
