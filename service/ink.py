@@ -129,29 +129,28 @@ def _look(image: Image.Image) -> Ink:
     scale = -(-max(image.size) // WORK_SIDE)
     reduced = image.reduce(scale) if scale > 1 else image
     residue = find_residue(reduced)
-    if _is_cluttered(residue):
+    otsu = threshold_otsu(residue.counts)
+    if _is_cluttered(residue, otsu[0]):
         residue = find_residue(reduced.filter(SMOOTH))
-    return replace(_find_digit_ink(residue), scale=scale)
+        otsu = threshold_otsu(residue.counts)
+    return replace(_find_digit_ink(residue, _ink_threshold(residue, *otsu)), scale=scale)
 
 
-def _is_cluttered(residue: Residue) -> bool:
+def _is_cluttered(residue: Residue, threshold: int) -> bool:
     """Whether grain and pattern of the paper are so much that they would grow together with strokes."""
-    threshold, _ = threshold_otsu(residue.counts)
     if residue.grain > MAX_SHARP_GRAIN * threshold:
         return True
     between = int(residue.counts[threshold // 3 : threshold + 1].sum())
     return between > MAX_BETWEEN * int(residue.counts[threshold + 1 :].sum())
 
 
-def _find_digit_ink(residue: Residue) -> Ink:
+def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
     """The ink of the digit, by the shortest way: one mark alone, one in a frame, or one among lines and others."""
-    threshold = ink_threshold(residue.counts, residue.grain)
-    ink = _single(residue, threshold, frozenset())
-    if ink is not None or threshold is None:
-        return ink or _blank(residue, frozenset())
     noticed: frozenset[str] = frozenset()
-    frame = find_frame(residue.levels > threshold)
-    if frame is not None:
+    ink = _single(residue, threshold, noticed)
+    if ink is not None:
+        return ink
+    if threshold is not None and (frame := find_frame(residue.levels > threshold)) is not None:
         noticed = frozenset({"line_removed"})
         residue, threshold = _without(residue, frame, threshold)
         ink = _single(residue, threshold, noticed)
@@ -201,13 +200,12 @@ def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) 
     return Ink(_ramp(cut, level).take(residue.levels), noticed, box) if level >= LOW_CONTRAST else None
 
 
-def ink_threshold(counts: Counts, grain: float) -> float | None:
+def _ink_threshold(residue: Residue, otsu: int, separability: float) -> float | None:
     """The level of residue beyond which it is ink; None where all of it is paper."""
-    otsu, separability = threshold_otsu(counts)
     threshold = float(max(otsu, MIN_CONTRAST))
-    if grain <= MAX_GRAIN and separability <= SEPARABLE:
-        threshold = max(threshold, GRAIN_FACTOR * grain)
-    return threshold if int(counts[int(threshold) + 1 :].sum()) >= MIN_AREA else None
+    if residue.grain <= MAX_GRAIN and separability <= SEPARABLE:
+        threshold = max(threshold, GRAIN_FACTOR * residue.grain)
+    return threshold if int(residue.counts[int(threshold) + 1 :].sum()) >= MIN_AREA else None
 
 
 def _stroke_threshold(counts: Counts, threshold: float) -> float:
@@ -224,8 +222,8 @@ def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, 
     """The residue without lines and the soft edges that they leave behind, and its threshold."""
     edges = grow(grow(lines)) & (residue.levels <= threshold)
     levels = np.where(lines | edges, np.uint8(0), residue.levels)
-    counts = count_levels(levels)
-    return Residue(levels, counts, residue.grain), ink_threshold(counts, residue.grain)
+    rest = Residue(levels, count_levels(levels), residue.grain)
+    return rest, _ink_threshold(rest, *threshold_otsu(rest.counts))
 
 
 def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:

@@ -116,8 +116,10 @@ def find_frame(mask: Mask) -> Mask | None:
 
     None where there is no such mark, or no such writing.
     """
-    runs = find_runs(mask)
     height, width = mask.shape
+    if max(np.count_nonzero(mask.any(axis=1)) / height, np.count_nonzero(mask.any(axis=0)) / width) < AROUND:
+        return None
+    runs = find_runs(mask)
     frame: list[int] = []
     writing = False
     for mark in find_marks(runs):
@@ -180,12 +182,15 @@ def _find(mask: Mask) -> Direction:
 
 
 def _may_hold_line(mask: Mask) -> bool:
-    """A cheap look: some strip of columns, as wide as the steepest line needs, holds the pixels of one."""
+    """A cheap look: ink comes near the rim, and some strip, as wide as the steepest line needs, holds a line's."""
     height, width = mask.shape
+    near = int(INSIDE * height) + 1
+    if not (mask[:near].any() or mask[-near:].any()):
+        return False
     filled = np.zeros(width + 1, np.intp)
     np.cumsum(np.add.reduce(mask, axis=0), out=filled[1:])
     strip = min(width, int(2 * SLOPES[-1] * height) + 2)
-    return bool((filled[strip:] - filled[:-strip]).max() >= MIN_FREE * height)
+    return bool((filled[strip:] - filled[:-strip]).max() >= MIN_COVER * height)
 
 
 def _bins(position: NDArray[np.float64], width: int) -> NDArray[np.intp]:

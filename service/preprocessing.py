@@ -68,11 +68,20 @@ def _bring_to_width(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if widen <= 0 and thin <= 0:
         return digit
     digit = _resize(digit, STROKE_SIDE)
+    if widen > 0:
+        digit = _with_margin(digit, widen)
     for _ in range(widen):
-        digit = _widen(np.pad(digit, 1))
+        digit = _widen(digit)
     for _ in range(thin):
         digit = 255 - _widen(255 - digit)
     return _cut_out(digit) if thin > 0 else digit
+
+
+def _with_margin(picture: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
+    height, width = picture.shape
+    larger = np.zeros((height + 2 * margin, width + 2 * margin), np.uint8)
+    larger[margin : margin + height, margin : margin + width] = picture
+    return larger
 
 
 def _widen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
