@@ -27,6 +27,8 @@ TALL = 0.6
 TALL_GAP = 0.04
 # A part of a digit at the left or right rim lies above or below the rest of it with this part of its width.
 MIN_OVERLAP = 0.8
+# ... and a part that runs to the upper or lower rim shares this part of its width with the main mark.
+RIM_OVERLAP = 0.3
 # Of the digit's height, what another mark in full view must reach to be a second digit.
 SECOND_HEIGHT = 0.5
 # Of the height, the width of ink from which on a neighbour may have been taken along; how far in from the rim, as
@@ -93,7 +95,7 @@ def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[
     parts = [main]
     rest = [mark for mark in marks if mark is not main and mark.area >= MIN_PART * main.area]
     if not main.touches_rim(shape):
-        rest = [mark for mark in rest if not mark.touches_rim(shape)]
+        rest = [mark for mark in rest if not _comes_from_rim(mark, main, shape)]
     while rest:
         box = bounding_box(parts)
         found = [mark for mark in rest if _belongs(mark, parts, box, shape)]
@@ -103,6 +105,13 @@ def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[
         rest = [mark for mark in rest if mark not in found]
     left, top, right, bottom = bounding_box(parts)
     return parts if max(right - left, bottom - top) >= MIN_SIZE * max(shape) else []
+
+
+def _comes_from_rim(mark: Mark, main: Mark, shape: tuple[int, ...]) -> bool:
+    """Whether a mark is the end of something outside: it touches the rim at a side, or else beside the digit."""
+    overlap = min(mark.right, main.right) - max(mark.left, main.left)
+    beside = mark.left == 0 or mark.right == shape[1] or overlap < RIM_OVERLAP * mark.width
+    return beside and mark.touches_rim(shape)
 
 
 def _is_whole(mark: Mark, shape: tuple[int, ...]) -> bool:

@@ -43,7 +43,7 @@ SMOOTH = ImageFilter.GaussianBlur(1.0)
 # Where strokes are cut out: at this part of Otsu's threshold, since thin ones are paler than the mean of ink, but
 # not below this part of the darkest ink, since dark pattern on the paper is paler than any.
 STROKE_LEVEL = 0.95
-CORE_LEVEL = 0.45
+CORE_LEVEL = 0.4
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.65, 0.85
 # From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
