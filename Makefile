@@ -3,12 +3,16 @@ PYTHON ?= python3
 SERVE := .venv
 DEV := .venv-dev
 PIP := -m pip --disable-pip-version-check --quiet
+ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine))) docker)
+IMAGE_FLAGS ?=
+IMAGE_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 # onnxruntime sends telemetry unless this is set before it loads.
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format data train release image clean
+.PHONY: help serve test lint format data train release image requirements clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +40,14 @@ train: $(DEV)/installed ## train the default network
 
 release: $(DEV)/installed ## put a run into models/: make release RUN=runs/<id> VERSION=1.2.0
 	$(DEV)/bin/python -m training release $(RUN) --version $(VERSION)
+
+image: ## build the container image, with docker, podman or buildah
+	$(ENGINE) build $(if $(findstring docker,$(ENGINE)),,--format docker) --tag digits:$(IMAGE_VERSION) \
+		--build-arg VERSION=$(IMAGE_VERSION) --build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) .
+
+requirements: $(DEV)/installed ## write requirements.txt: what the image installs, with hashes, as constraints.txt pins it
+	$(DEV)/bin/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.txt
 
 clean: ## remove what the targets made, but no data and no run
 	rm -rf $(SERVE) $(DEV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

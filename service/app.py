@@ -9,23 +9,20 @@ from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
-from service import __version__, health, logs, openapi, routes
+from service import __version__, health, logs, openapi, openinference, page, routes
 from service.classifier import DigitClassifier
 from service.drain import drain_on_signals
 from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
 from service.reader import Reader
-from service.settings import Settings
+from service.settings import Settings, traces_are_wanted
 from service.state import State
 
 DESCRIPTION = """Reads handwritten digits from forms: which digit, how sure, and whether it may be used unread.
 
 Send one picture to `/predict`, many to `/predict/batch`. Nothing is kept and nothing leaves.
 """
-
-# FastAPI's own traces, metrics and logs: nothing leaves, and the check whether they are on is made for each request.
-_NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
 
 
 def create_app(configured: Settings | None = None) -> FastAPI:
@@ -39,13 +36,14 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         configured = Settings.from_env()
         logs.configure(configured.log_format, configured.log_level)
     metrics = Metrics()
+    telemetry = _telemetry()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         classifier = DigitClassifier.load(configured.model_path)
         classifier.warm_up()
         reader = Reader(classifier, max_pixels=configured.max_image_pixels, accept_at=configured.accept_at)
-        state = State(configured, reader, metrics, ready=True)
+        state = State(configured, reader, metrics, _refusable(configured.root_path), ready=True)
         metrics.observe_model(classifier.record)
         drain_on_signals(state, configured.drain_seconds)
         # What is there now stays; a collection that looks at it again and again costs a tenth of a reading.
@@ -59,15 +57,42 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
-        telemetry=_NO_TELEMETRY,
+        telemetry=telemetry,
+        # FastAPI's own pages load their scripts from another host; ours come from here.
+        docs_url=None,
         redoc_url=None,
     )
     app.include_router(routes.router)
+    app.include_router(openinference.router)
     app.include_router(health.router)
-    app.add_middleware(RequestMiddleware, metrics=metrics, direct=routes.DIRECT, root_path=configured.root_path)
+    app.include_router(page.router)
+    # A trace tells what FastAPI's router knows of a request, so with traces all of them take that way.
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=metrics,
+        direct=() if telemetry["tracing"] else routes.DIRECT,
+        root_path=configured.root_path,
+    )
     _handle_errors(app)
     _document(app)
     return app
+
+
+def _telemetry() -> TelemetryConfig:
+    """Traces where OpenTelemetry's variables ask for them; metrics are Prometheus's, and nothing else leaves."""
+    wanted = traces_are_wanted()
+    return TelemetryConfig(
+        tracing=wanted,
+        auto_configure=wanted,
+        metrics=False,
+        logs=False,
+        exclude=lambda scope: scope["path"].endswith(("/health", "/health/live", "/health/ready", "/metrics")),
+    )
+
+
+def _refusable(root_path: str) -> dict[bytes, str]:
+    """Where readings are asked for, with and without the root path."""
+    return {(prefix + route.path).encode(): route.path for route in routes.DIRECT for prefix in {"", root_path}}
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -1,29 +1,34 @@
 """`digits`: serve the model, read pictures with it from the command line, and say what it is."""
 
 import argparse
-import csv
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from service import __version__
-from service.errors import InvalidRequest, ServiceError, StartupError
-from service.settings import Settings
+import orjson
 
-# Pictures of other formats are refused by the reader; in a folder, files that do not look like pictures are left out.
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp"})
-_BATCH = 64
+from service import __version__, completion, listing, scans
+from service.errors import InvalidRequest, ServiceError, SettingError, StartupError
+from service.listing import Row
+from service.scans import Scan
+from service.settings import Settings, client_key
 
-_COLUMNS = ("path", "digit", "confidence", "decision", "reasons", "error")
+_BATCH_ITEMS = 64
+_BATCH_BYTES = 16 * 2**20
+
+_PREDICT_EPILOG = """Exit status: 0 all pictures were read, 1 some could not be, 2 it could not begin or the service
+stopped answering. The API key that a service asks for is taken from DIGITS_API_KEY."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point of the console script; returns the exit status: 0 done, 1 some pictures failed, 2 cannot start."""
+    """Entry point of the console script; returns the exit status, see `digits predict --help`."""
     options = _parser().parse_args(arguments)
+    # A name that the terminal's encoding lacks must not end the reading of the others.
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         status: int = options.run(options)
     except StartupError as error:
@@ -41,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="digits", description="Reads handwritten digits.")
     parser.add_argument("--version", action="version", version=f"digits {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
 
     serve = commands.add_parser("serve", help="serve the model over HTTP", description="Serve the model over HTTP.")
     serve.add_argument("--host", help="address to listen on (DIGITS_HOST, 127.0.0.1)")
@@ -49,18 +54,41 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", help="processes, one core each (DIGITS_WORKERS, 1)")
     serve.set_defaults(run=_serve)
 
-    predict = commands.add_parser(
-        "predict", help="read pictures of single digits", description="Read pictures of single digits."
-    )
-    predict.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="picture, or folder of pictures")
-    predict.add_argument("--format", choices=("table", "jsonl", "csv"), default="table", help="what to print (table)")
-    predict.set_defaults(run=_predict)
+    _add_predict(commands.add_parser("predict", help="read pictures of single digits", epilog=_PREDICT_EPILOG))
 
     info = commands.add_parser("info", help="the model's record", description="Print the model's record as JSON.")
     info.set_defaults(run=_info)
-    for command in (serve, predict, info):
+    info.add_argument("--url", help="ask the service at this address for its model")
+    for command in (serve, commands.choices["predict"], info):
         command.add_argument("--model", dest="model_path", help="ONNX model (DIGITS_MODEL_PATH, the released one)")
+
+    complete = commands.add_parser("completion", help="a script for the shell that completes these commands")
+    complete.description = 'Print a script that lets a shell complete these commands: eval "$(digits completion bash)"'
+    complete.add_argument("shell", choices=completion.SHELLS)
+    complete.set_defaults(run=_completion)
     return parser
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.description = "Read pictures of single digits, here or by a service."
+    predict.add_argument(
+        "paths", nargs="+", metavar="PATH", help="picture, folder of pictures, pattern such as 'scans/**/*.png', or -"
+    )
+    predict.add_argument("--format", choices=("table", "jsonl", "csv"), default="table", help="what to print (table)")
+    predict.add_argument("--url", help="let the service at this address read, such as http://localhost:8000")
+    threshold = predict.add_mutually_exclusive_group()
+    threshold.add_argument(
+        "--target-error", type=float, choices=(0.01, 0.005, 0.001), help="promised error rate of the accepted (0.005)"
+    )
+    threshold.add_argument("--accept-at", type=_probability, help="least confidence to accept at, 0 to 1")
+    predict.set_defaults(run=_predict)
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError
+    return value
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -73,6 +101,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _info(options: argparse.Namespace) -> int:
+    if options.url:
+        with _asking(options.url) as client:
+            print(json.dumps(client.model(), indent=2))
+        return 0
     from service.classifier import DigitClassifier
 
     settings = Settings.from_env(model_path=options.model_path)
@@ -81,120 +113,119 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One picture's line of output."""
-
-    path: Path
-    answer: dict[str, Any]
-
-    @property
-    def failed(self) -> bool:
-        return "error" in self.answer
+def _completion(options: argparse.Namespace) -> int:
+    print(completion.script(options.shell, _parser()), end="")
+    return 0
 
 
 def _predict(options: argparse.Namespace) -> int:
     settings = Settings.from_env(model_path=options.model_path)
-    paths = list(_pictures(options.paths))
-    if not paths:
-        print(f"digits: no pictures ({', '.join(sorted(_SUFFIXES))}) in the given folders", file=sys.stderr)
+    found = list(scans.find(options.paths))
+    if not found:
+        print(f"digits: no pictures ({', '.join(sorted(scans.SUFFIXES))}) in the given folders", file=sys.stderr)
         return 1
-    write = {"table": _table, "jsonl": _jsonl, "csv": _csv}[options.format](sys.stdout)
-    failed = 0
-    for row in _with_progress(_read(settings, paths), len(paths)):
-        write(row)
-        failed += row.failed
+    rows = _read_by_service(options, settings, found) if options.url else _read_here(options, settings, found)
+    write = listing.writer(options.format, sys.stdout)
+    failed = sum(row.failed for row in listing.with_progress(rows, len(found), write))
     if failed:
-        print(f"digits: {failed} of {len(paths)} pictures could not be read", file=sys.stderr)
+        print(f"digits: {failed} of {len(found)} pictures could not be read", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _pictures(paths: Iterable[Path]) -> Iterator[Path]:
-    """Files as they are named; of folders, the pictures in them and below."""
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
-        else:
-            yield path
-
-
-def _read(settings: Settings, paths: Sequence[Path]) -> Iterator[_Row]:
+def _read_here(options: argparse.Namespace, settings: Settings, found: Sequence[Scan]) -> Iterator[Row]:
+    from service import decisions
     from service.classifier import DigitClassifier
-    from service.reader import Reader
+    from service.parallel import in_order, portions
+    from service.reader import Reader, Source
 
-    reader = Reader(
-        DigitClassifier.load(settings.model_path), max_pixels=settings.max_image_pixels, accept_at=settings.accept_at
+    classifier = DigitClassifier.load(settings.model_path)
+    reader = Reader(classifier, max_pixels=settings.max_image_pixels, accept_at=settings.accept_at)
+    accept_at = options.accept_at
+    if options.target_error is not None:
+        accept_at = decisions.accept_at_for(options.target_error, classifier.record.thresholds)
+
+    def read(batch: Sequence[Source]) -> list[dict[str, Any]]:
+        return [_answer(result) for result in reader.read(batch, accept_at=accept_at)]
+
+    batches = portions(_sources(found, settings), _size, max_items=_BATCH_ITEMS, max_size=_BATCH_BYTES)
+    answers = in_order(read, batches, threads=os.cpu_count() or 1)
+    return (Row(scan.name, answer) for scan, answer in zip(found, answers, strict=True))
+
+
+def _read_by_service(options: argparse.Namespace, settings: Settings, found: Sequence[Scan]) -> Iterator[Row]:
+    from service.client import Options, Refused
+
+    wanted = Options(target_error=options.target_error, accept_at=options.accept_at)
+    pictures = (
+        source if isinstance(source, bytes) else Refused(source.code, source.detail)
+        for source in _sources(found, settings)
     )
-    for start in range(0, len(paths), _BATCH):
-        batch = paths[start : start + _BATCH]
-        results = reader.read([_load(path, settings.max_image_bytes) for path in batch])
-        for path, result in zip(batch, results, strict=True):
-            yield _Row(path, _answer(result))
+    with _asking(options.url) as client:
+        results = client.predict_many(pictures, wanted, batch_items=_BATCH_ITEMS, batch_bytes=_BATCH_BYTES)
+        for scan, result in zip(found, results, strict=True):
+            if isinstance(result, Refused):
+                yield Row(scan.name, _error(result.code, result.detail))
+            else:
+                answer = vars(result) | {"reasons": list(result.reasons)}
+                del answer["image"]
+                yield Row(scan.name, answer)
 
 
-def _load(path: Path, limit: int) -> bytes | ServiceError:
+@contextlib.contextmanager
+def _asking(url: str) -> Iterator[Any]:
+    """A client of the service at `url`; that it cannot be asked stops the command with a message."""
+    from service.client import Client, Refused, Unreachable
+
     try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as exc:
-        return InvalidRequest(f"cannot be opened: {exc.strerror}")
-    return data if len(data) <= limit else InvalidRequest(f"has more than {limit} bytes; at most that many are allowed")
+        client = Client(url, api_key=client_key(), waiting=_say_waiting)
+    except ValueError as error:
+        raise SettingError(f"--url: {error}") from error
+    try:
+        with client:
+            yield client
+    except Unreachable as error:
+        raise StartupError(f"{error}") from error
+    except Refused as error:
+        hint = "; set DIGITS_API_KEY" if error.status == 401 else ""
+        raise StartupError(f"the service at {url} refuses: {error.detail}{hint}") from error
+
+
+def _say_waiting(failure: Exception, seconds: float) -> None:
+    print(f"digits: {failure}; trying again in {seconds:.1f} s", file=sys.stderr)
+
+
+def _sources(found: Iterable[Scan], settings: Settings) -> Iterator[bytes | ServiceError]:
+    for scan in found:
+        try:
+            yield scan.load(settings.max_image_bytes)
+        except scans.Unreadable as error:
+            yield InvalidRequest(str(error))
+
+
+def _size(source: Any) -> int:
+    return len(source) if isinstance(source, bytes) else 0
 
 
 def _answer(result: Any) -> dict[str, Any]:
+    """What the service answers, number for number: float32 written as such, not widened."""
+    import numpy as np
+
     if isinstance(result, ServiceError):
-        return {"error": {"code": result.code, "detail": result.detail}}
-    return {
+        return _error(result.code, result.detail)
+    answer = {
         "digit": result.digit,
-        "confidence": result.confidence,
-        "probabilities": None if result.probabilities is None else result.probabilities.tolist(),
-        "reject": result.reject,
+        "confidence": np.float32(result.confidence),
+        "probabilities": result.probabilities,
+        "reject": np.float32(result.reject),
         "decision": result.decision,
-        "reasons": list(result.reasons),
+        "reasons": result.reasons,
     }
+    read: dict[str, Any] = orjson.loads(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY))
+    return read
 
 
-def _cells(row: _Row) -> list[str]:
-    answer = row.answer
-    if row.failed:
-        return [str(row.path), "", "", "", "", answer["error"]["detail"]]
-    digit = "" if answer["digit"] is None else str(answer["digit"])
-    return [str(row.path), digit, f"{answer['confidence']:.4f}", answer["decision"], " ".join(answer["reasons"]), ""]
-
-
-def _table(out: TextIO) -> Callable[[_Row], None]:
-    def write(row: _Row) -> None:
-        path, digit, confidence, decision, reasons, error = _cells(row)
-        remark = f"  ({reasons or error})" if reasons or error else ""
-        print(f"{digit or '-':5}  {confidence or '-':10}  {decision or 'error':8}  {path}{remark}", file=out)
-
-    print(f"{'digit':5}  {'confidence':10}  {'decision':8}  path", file=out)
-    return write
-
-
-def _jsonl(out: TextIO) -> Callable[[_Row], None]:
-    return lambda row: print(json.dumps({"path": str(row.path), **row.answer}), file=out)
-
-
-def _csv(out: TextIO) -> Callable[[_Row], None]:
-    writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-
-    def write(row: _Row) -> None:
-        writer.writerow(_cells(row))
-
-    return write
-
-
-def _with_progress(rows: Iterable[_Row], total: int) -> Iterator[_Row]:
-    """Show on a terminal how far the reading is; say nothing where standard error is no terminal."""
-    shown = sys.stderr.isatty() and not sys.stdout.isatty()
-    for done, row in enumerate(rows, start=1):
-        if shown:
-            filled = 30 * done // total
-            end = "\n" if done == total else ""
-            print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {done}/{total}", end=end, file=sys.stderr, flush=True)
-        yield row
+def _error(code: str, detail: str) -> dict[str, Any]:
+    return {"error": {"code": code, "detail": detail}}
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from service.marks import Box, Mark, Mask, Runs, bounding_box, find_marks, find_runs, paint
+from service.marks import Box, Mark, Mask, Runs, bounding_box, find_marks, find_runs, paint, reaches_inside
 
 # A digit is at least this long, as part of the picture's longer side, and this many pixels; a speck is less than
 # this part of the digit's area.
 MIN_SIZE = 0.05
 MIN_AREA = 6
-MIN_PART = 0.02
+MIN_PART = 0.04
+# The same, for a mark that is alone and at the rim, and how narrow it may be.
+LONE_SIZE, LONE_WIDTH = 0.18, 0.08
 # How much of a mark's weight is lost on the way from the middle to the rim, along and across the line of writing.
 OFF_MIDDLE_X, OFF_MIDDLE_Y = 0.7, 0.5
 # Parts of a digit are no further apart than this part of its longer side, or twice that one above the other.
@@ -25,6 +27,8 @@ TALL = 0.6
 TALL_GAP = 0.04
 # A part of a digit at the left or right rim lies above or below the rest of it with this part of its width.
 MIN_OVERLAP = 0.8
+# ... and a part that runs to the upper or lower rim shares this part of its width with the main mark.
+RIM_OVERLAP = 0.3
 # Of the digit's height, what another mark in full view must reach to be a second digit.
 SECOND_HEIGHT = 0.5
 # Of the height, the width of ink from which on a neighbour may have been taken along; how far in from the rim, as
@@ -52,6 +56,8 @@ def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
     """
     runs = find_runs(mask)
     marks = find_marks(runs)
+    if framed:
+        marks = [mark for mark in marks if reaches_inside(paint(runs, mark.runs))]
     parts = _gather(marks, mask.shape, framed=framed)
     if not parts:
         return None
@@ -80,15 +86,16 @@ def _shifted(inner: Digit, mask: Mask, window: slice) -> Digit:
 
 def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[Mark]:
     """The main mark and, step by step, all that belongs to what was gathered so far."""
-    at_rim = Mark.lies_at_rim if framed else Mark.hugs_rim
-    candidates = [mark for mark in marks if mark.area >= MIN_AREA and not at_rim(mark, shape)]
+    large = [mark for mark in marks if mark.area >= MIN_AREA]
+    candidates = [mark for mark in large if framed or not mark.hugs_rim(shape)]
+    candidates = candidates or [mark for mark in large if _is_whole(mark, shape)]
     main = max(candidates, key=lambda mark: _weight(mark, shape), default=None)
     if main is None:
         return []
     parts = [main]
     rest = [mark for mark in marks if mark is not main and mark.area >= MIN_PART * main.area]
     if not main.touches_rim(shape):
-        rest = [mark for mark in rest if not mark.touches_rim(shape)]
+        rest = [mark for mark in rest if not _comes_from_rim(mark, main, shape)]
     while rest:
         box = bounding_box(parts)
         found = [mark for mark in rest if _belongs(mark, parts, box, shape)]
@@ -98,6 +105,19 @@ def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[
         rest = [mark for mark in rest if mark not in found]
     left, top, right, bottom = bounding_box(parts)
     return parts if max(right - left, bottom - top) >= MIN_SIZE * max(shape) else []
+
+
+def _comes_from_rim(mark: Mark, main: Mark, shape: tuple[int, ...]) -> bool:
+    """Whether a mark is the end of something outside: it touches the rim at a side, or else beside the digit."""
+    overlap = min(mark.right, main.right) - max(mark.left, main.left)
+    beside = mark.left == 0 or mark.right == shape[1] or overlap < RIM_OVERLAP * mark.width
+    return beside and mark.touches_rim(shape)
+
+
+def _is_whole(mark: Mark, shape: tuple[int, ...]) -> bool:
+    """Whether a mark at the rim, the only one, is rather a digit put there than the end of a neighbour or a shadow."""
+    side = max(shape)
+    return mark.size >= LONE_SIZE * side and min(mark.width, mark.height) >= LONE_WIDTH * side
 
 
 def _weight(mark: Mark, shape: tuple[int, ...]) -> float:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from service.focus import MIN_AREA, Digit, find_digit
-from service.lines import INSIDE, find_lines, find_rules
+from service.lines import INSIDE, find_frame, find_lines, find_rules
 from service.marks import Box, Mask
 from service.paper import Counts, Grey, Residue, count_levels, find_residue, rim, threshold_otsu
 
@@ -36,14 +36,19 @@ GRAIN_FACTOR = 3.5
 SEPARABLE = 0.7
 # Paper may be grainy and patterned, but not beyond this: what is, is something else, and never called blank.
 MAX_GRAIN = 30
+# Paper is smoothed where its grain exceeds this part of Otsu's threshold, or where more pixels than this part of
+# the ink's lie between a third of it and it: strokes' edges are fewer.
+MAX_SHARP_GRAIN = 0.12
+MAX_BETWEEN = 1.0
+SMOOTH = ImageFilter.GaussianBlur(1.0)
 # Where strokes are cut out: at this part of Otsu's threshold, since thin ones are paler than the mean of ink, but
 # not below this part of the darkest ink, since dark pattern on the paper is paler than any.
-STROKE_LEVEL = 0.85
-CORE_LEVEL = 0.43
+STROKE_LEVEL = 0.95
+CORE_LEVEL = 0.4
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.65, 0.85
-# Three pixels away from a stroke there is paper; a shadow is still this part as dark there as in its middle.
-SHADOW = 0.4
+# From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
+SHARPNESS = 0.35
 # A single digit is not wider than this part of its height; what is may be two.
 MAX_ASPECT = 1.1
 
@@ -123,29 +128,18 @@ def _around(box: Box, scale: int, size: tuple[int, int]) -> Box:
 def _look(image: Image.Image) -> Ink:
     """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE."""
     scale = -(-max(image.size) // WORK_SIDE)
-    residue = find_residue(image.reduce(scale) if scale > 1 else image)
-    threshold = ink_threshold(residue.counts, residue.grain)
-    if threshold is None:
-        return _blank(residue, scale)
-    simple = _find_single(residue, threshold)
-    if simple is not None:
-        return replace(simple, scale=scale)
-    writing, threshold = without_lines(residue, threshold)
-    framed = writing is not residue
-    noticed = {"line_removed"} if framed else set()
-    if threshold is None:
-        return _blank(residue, scale, noticed)
-    cut = _stroke_threshold(writing.counts, threshold)
-    digit = find_digit(writing.levels > cut, framed=framed)
-    if digit is None:
-        return _blank(residue, scale, noticed)
-    level = float(writing.levels[digit.mask].mean())
-    faint = level < LOW_CONTRAST
-    if (faint and _longer(digit.box) < MIN_FAINT_SIZE * max(digit.mask.shape)) or _is_shadow(writing, digit, level):
-        return _blank(residue, scale, noticed)
-    noticed |= digit.noticed | ({"low_contrast"} if faint else set())
-    density = _ramp(cut, level).take(writing.levels * grow(digit.mask))
-    return Ink(density, frozenset(noticed), digit.box, scale)
+    return replace(_find_digit_ink(*_residue_and_threshold(image, scale)), scale=scale)
+
+
+def _residue_and_threshold(image: Image.Image, scale: int) -> tuple[Residue, float | None]:
+    """The residue at a reduced size, and the level beyond which it is ink; None where all of it is paper."""
+    reduced = image.reduce(scale) if scale > 1 else image
+    residue = find_residue(reduced)
+    otsu = threshold_otsu(residue.counts)
+    if _is_cluttered(residue, otsu[0]):
+        residue = find_residue(reduced.filter(SMOOTH))
+        otsu = threshold_otsu(residue.counts)
+    return residue, _ink_threshold(residue, *otsu)
 
 
 @dataclass(frozen=True)
@@ -158,7 +152,6 @@ class Writing:
     density: Grey
     mask: Mask
     level: float
-    scale: int
 
 
 def find_writing(image: Image.Image, scale: int, find: Callable[[Mask], Mask | None] = find_rules) -> Writing | None:
@@ -166,47 +159,87 @@ def find_writing(image: Image.Image, scale: int, find: Callable[[Mask], Mask | N
 
     What `find` finds in a mask of all ink is printed and taken away: by default lines that run level through it.
     """
-    residue = find_residue(image.reduce(scale) if scale > 1 else image)
-    threshold = ink_threshold(residue.counts, residue.grain)
-    if threshold is not None:
-        residue, threshold = without_lines(residue, threshold, find)
+    residue, threshold = _residue_and_threshold(image, scale)
+    while threshold is not None and (printed := find(residue.levels > threshold)) is not None:
+        residue, threshold = _without(residue, printed, threshold)
     if threshold is None:
         return None
     cut = _stroke_threshold(residue.counts, threshold)
     mask = residue.levels > cut
     level = float(residue.levels[mask].mean())
-    return Writing(_ramp(cut, level).take(residue.levels), mask, level, scale)
+    return Writing(_ramp(cut, level).take(residue.levels), mask, level)
 
 
-def _blank(residue: Residue, scale: int, noticed: set[str] | None = None) -> Ink:
-    return Ink(np.zeros_like(residue.levels), frozenset({"blank"} | (noticed or set())), None, scale)
+def _is_cluttered(residue: Residue, threshold: int) -> bool:
+    """Whether grain and pattern of the paper are so much that they would grow together with strokes."""
+    if residue.grain > MAX_SHARP_GRAIN * threshold:
+        return True
+    between = int(residue.counts[threshold // 3 : threshold + 1].sum())
+    return between > MAX_BETWEEN * int(residue.counts[threshold + 1 :].sum())
 
 
-def _find_single(residue: Residue, threshold: float) -> Ink | None:
-    """The short way for most cells: one mark away from the rim, so there are no lines, neighbours or specks."""
+def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
+    """The ink of the digit, by the shortest way: one mark alone, one in a frame, or one among lines and others."""
+    noticed: frozenset[str] = frozenset()
+    ink = _single(residue, threshold, noticed)
+    if ink is not None:
+        return ink
+    if threshold is not None and (frame := find_frame(residue.levels > threshold)) is not None:
+        noticed = frozenset({"line_removed"})
+        residue, threshold = _without(residue, frame, threshold)
+        ink = _single(residue, threshold, noticed)
+        if ink is not None:
+            return ink
+    while threshold is not None and (lines := find_lines(residue.levels > threshold)) is not None:
+        noticed = frozenset({"line_removed"})
+        residue, threshold = _without(residue, lines, threshold)
+    if threshold is None:
+        return _blank(residue, noticed)
+    return _among_others(residue, threshold, noticed)
+
+
+def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:
+    return Ink(np.zeros_like(residue.levels), noticed | {"blank"})
+
+
+def _among_others(residue: Residue, threshold: float, noticed: frozenset[str]) -> Ink:
+    """The ink of the digit among neighbours, specks and shadows."""
     cut = _stroke_threshold(residue.counts, threshold)
-    box, single = _profile(residue.levels > cut)
+    digit = find_digit(residue.levels > cut, framed="line_removed" in noticed)
+    if digit is None:
+        return _blank(residue, noticed)
+    level = float(residue.levels[digit.mask].mean())
+    faint = level < LOW_CONTRAST
+    if (faint and _longer(digit.box) < MIN_FAINT_SIZE * max(digit.mask.shape)) or _is_shadow(residue, digit, level):
+        return _blank(residue, noticed)
+    noticed |= digit.noticed | ({"low_contrast"} if faint else set())
+    return Ink(_ramp(cut, level).take(residue.levels * grow(digit.mask)), noticed, digit.box)
+
+
+def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) -> Ink | None:
+    """The ink of most cells: one mark away from the rim, so there are no lines, neighbours or specks."""
+    if threshold is None:
+        return None
+    cut = _stroke_threshold(residue.counts, threshold)
+    box, whole = _profile(residue.levels > cut)
     height, width = residue.levels.shape
     left, top, right, bottom = box
     x, y = INSIDE * width + 1, INSIDE * height + 1
-    if left < x or top < y or right > width - x or bottom > height - y or not single:
+    if not whole or left < x or top < y or right > width - x or bottom > height - y:
         return None
     if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_FAINT_SIZE * max(height, width):
         return None
     above = residue.counts[int(cut) + 1 :]
     level = float(above @ _LEVELS[int(cut) + 1 :]) / int(above.sum())
-    if level < LOW_CONTRAST:
-        return None
-    return Ink(_ramp(cut, level).take(residue.levels), frozenset(), box)
+    return Ink(_ramp(cut, level).take(residue.levels), noticed, box) if level >= LOW_CONTRAST else None
 
 
-def ink_threshold(counts: Counts, grain: float) -> float | None:
+def _ink_threshold(residue: Residue, otsu: int, separability: float) -> float | None:
     """The level of residue beyond which it is ink; None where all of it is paper."""
-    otsu, separability = threshold_otsu(counts)
     threshold = float(max(otsu, MIN_CONTRAST))
-    if grain <= MAX_GRAIN and separability <= SEPARABLE:
-        threshold = max(threshold, GRAIN_FACTOR * grain)
-    return threshold if int(counts[int(threshold) + 1 :].sum()) >= MIN_AREA else None
+    if residue.grain <= MAX_GRAIN and separability <= SEPARABLE:
+        threshold = max(threshold, GRAIN_FACTOR * residue.grain)
+    return threshold if int(residue.counts[int(threshold) + 1 :].sum()) >= MIN_AREA else None
 
 
 def _stroke_threshold(counts: Counts, threshold: float) -> float:
@@ -219,27 +252,25 @@ def _stroke_threshold(counts: Counts, threshold: float) -> float:
     return max(STROKE_LEVEL * threshold, CORE_LEVEL * mean)
 
 
-def without_lines(
-    residue: Residue, threshold: float, find: Callable[[Mask], Mask | None] = find_lines
-) -> tuple[Residue, float | None]:
-    """The residue without ruled lines, and its threshold; lines may hide fainter ones and fainter ink."""
-    found: float | None = threshold
-    while found is not None:
-        lines = find(residue.levels > found)
-        if lines is None:
-            break
-        edges = grow(grow(lines)) & (residue.levels <= found)
-        levels = np.where(lines | edges, np.uint8(0), residue.levels)
-        residue = Residue(levels, count_levels(levels), residue.grain)
-        found = ink_threshold(residue.counts, residue.grain)
-    return residue, found
+def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, float | None]:
+    """The residue without lines and the soft edges that they leave behind, and its threshold."""
+    edges = grow(grow(lines)) & (residue.levels <= threshold)
+    levels = np.where(lines | edges, np.uint8(0), residue.levels)
+    rest = Residue(levels, count_levels(levels), residue.grain)
+    return rest, _ink_threshold(rest, *threshold_otsu(rest.counts))
 
 
 def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
-    """Whether the ink fades as slowly into the paper as shadows do and no stroke does."""
-    near = grow(grow(digit.mask))
-    around = writing.levels[grow(near) & ~near]
-    return len(around) > 0 and float(around.mean()) > SHADOW * level
+    """Whether what lies at the rim fades as slowly into the paper as shadows do and no stroke does."""
+    left, top, right, bottom = digit.box
+    if left > 0 and top > 0 and right < digit.mask.shape[1] and bottom < digit.mask.shape[0]:
+        return False
+    edge = digit.mask & grow(~digit.mask)
+    near = grow(digit.mask)
+    beyond = grow(near) & ~near
+    if not edge.any() or not beyond.any():
+        return False
+    return float(writing.levels[edge].mean()) - float(writing.levels[beyond].mean()) < SHARPNESS * level
 
 
 def _ramp(cut: float, level: float) -> Grey:

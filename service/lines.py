@@ -10,16 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.marks import Mark, Mask, Runs, find_marks, find_runs, paint
+from service.marks import Mark, Mask, Runs, find_marks, find_runs, paint, reaches_inside
 
 # Slopes tried, in pixels per pixel: forms lie nearly straight on the scanner, less so before a camera.
-SLOPES = np.linspace(-0.08, 0.08, 9)
+SLOPES = np.linspace(-0.07, 0.07, 5)
 # Of the shorter side, the most that a ruled line is thick; the frame at the rim may be more.
 MAX_THICKNESS = 0.11
 FRAME_THICKNESS = 0.25
+# A run so much thicker than most of the line's, and a pixel, is a stroke's.
+THICKER = 1.5
 # Of the side it runs along, the least that a line covers, and the least on which nothing crosses it.
 MIN_COVER = 0.65
 MIN_FREE = 0.4
+# Beside writing, the least: feet of digits in a row cover much of a line as well.
+WHOLE = 0.85
 # Lines looked for in one direction: double frames left and right, and one between.
 MAX_LINES = 6
 # And in a grid: the double lines of 15 cells.
@@ -33,20 +37,29 @@ FRAME_ZONE = 0.25
 # on both ends; the foot of a 2 does not.
 MIN_WRITING = 0.15
 MIN_REACH = 0.06
+# Of the side, the length of a mark from rim to rim, and of one around the writing.
+RIM_TO_RIM = 0.9
+AROUND = 0.75
+# Of the shorter side, how far from the line the middles of its runs lie.
+WOBBLE = 0.0275
 # Positions may lie outside the picture by the slope of half its height.
 _OUTSIDE = 8
 
 
 @dataclass(frozen=True)
 class Line:
-    """A nearly upright line: its runs, first and last row, position at mid-height, slope and thickness."""
+    """A nearly upright line: which runs are its own, first and last row, position at mid-height, slope, thickness, cover."""
 
-    runs: NDArray[np.intp]
+    runs: Mask
     first: int
     last: int
     position: float
     slope: float
     thickness: float
+    cover: float
+
+
+NO_RUNS = Runs(np.empty(0, np.intp), np.empty(0, np.intp), (0, 0))
 
 
 @dataclass
@@ -56,8 +69,8 @@ class Direction:
     runs: Runs
     lines: list[Line]
 
-    def keep_frames(self) -> None:
-        """Without writing, a box away from the rim is a 0 and no frame."""
+    def keep_from_rim(self) -> None:
+        """A box away from the rim is a 0, or the foot of a digit, and no frame."""
         height = self.runs.shape[0]
         self.lines = [line for line in self.lines if min(line.first, height - 1 - line.last) <= AT_RIM * height]
 
@@ -68,12 +81,14 @@ class Direction:
     def keep_beyond(self, first: int, end: int) -> None:
         """Drop what may be a stroke of the writing between rows `first` and `end`: what reaches hardly further."""
         reach = MIN_REACH * self.runs.shape[0]
-        self.lines = [line for line in self.lines if first - line.first >= reach and line.last - end >= reach]
+        self.lines = [
+            line
+            for line in self.lines
+            if first - line.first >= reach and line.last - end >= reach and line.cover >= WHOLE
+        ]
 
     def paint(self) -> Mask:
-        if not self.lines:
-            return np.zeros(self.runs.shape, np.bool_)
-        return paint(self.runs, np.concatenate([line.runs for line in self.lines]))
+        return paint(self.runs, np.logical_or.reduce([line.runs for line in self.lines]))
 
 
 def find_lines(mask: Mask) -> Mask | None:
@@ -81,17 +96,45 @@ def find_lines(mask: Mask) -> Mask | None:
     upright, level = _find(mask), _find(mask.T)
     if not (upright.lines or level.lines):
         return None
-    writing = _find_writing(mask & ~_paint(upright, level))
+    found = len(upright.lines), len(level.lines)
+    painted = _paint(upright, level, mask.shape)
+    writing = _find_writing(mask & ~painted)
+    if writing is None or min(found) < 2:
+        upright.keep_from_rim()
+        level.keep_from_rim()
     if writing is None:
         upright.leave_a_one()
-        upright.keep_frames()
-        level.keep_frames()
     else:
         upright.keep_beyond(writing.top, writing.bottom)
         level.keep_beyond(writing.left, writing.right)
-    if not (upright.lines or level.lines):
+    kept = len(upright.lines), len(level.lines)
+    if kept != found:
+        painted = _paint(upright, level, mask.shape)
+    return painted if any(kept) else None
+
+
+def find_frame(mask: Mask) -> Mask | None:
+    """The short way where nothing is entangled: marks that are lines from rim to rim or a frame, the writing apart.
+
+    None where there is no such mark, or no such writing.
+    """
+    height, width = mask.shape
+    if max(np.count_nonzero(mask.any(axis=1)) / height, np.count_nonzero(mask.any(axis=0)) / width) < AROUND:
         return None
-    return _paint(upright, level)
+    runs = find_runs(mask)
+    frame: list[int] = []
+    writing = False
+    for mark in find_marks(runs):
+        x, y = mark.width / width, mark.height / height
+        if max(x, y) >= RIM_TO_RIM or min(x, y) >= AROUND:
+            if min(x, y) > MAX_THICKNESS + SLOPES[-1] and reaches_inside(paint(runs, mark.runs)):
+                return None
+            frame += mark.runs
+        elif max(x, y) >= MIN_WRITING and not mark.lies_at_rim(mask.shape):
+            if mark.touches_rim(mask.shape):
+                return None
+            writing = True
+    return paint(runs, frame) if frame and writing else None
 
 
 def _find_writing(rest: Mask) -> Mark | None:
@@ -109,55 +152,73 @@ def find_rules(mask: Mask) -> Mask | None:
 def find_grid(mask: Mask) -> tuple[Mask, list[float]]:
     """Pixels of all lines of a mask that is cut out along a frame, and where at mid-height the upright ones stand."""
     upright, level = _find(mask, MAX_GRID_LINES), _find(mask.T, MAX_GRID_LINES)
-    return _paint(upright, level), sorted(line.position for line in upright.lines)
+    return _paint(upright, level, mask.shape), sorted(line.position for line in upright.lines)
 
 
 def _find(mask: Mask, most: int = MAX_LINES) -> Direction:
     """The nearly upright lines of a mask `[height, width]`, at most so many."""
     height, width = mask.shape
     if not _may_hold_line(mask):
-        return Direction(Runs(np.empty(0, np.intp), np.empty(0, np.intp), mask.shape), [])
+        return Direction(NO_RUNS, [])
     runs = find_runs(mask)
     row, left = np.divmod(runs.start, runs.stride)
-    right = left + runs.end - runs.start
-    middle = (left + right) / 2
+    length = runs.end - runs.start
+    middle = left + length / 2
     in_frame = np.abs(middle - width / 2) >= (0.5 - FRAME_ZONE) * width
     thickest = np.where(in_frame, FRAME_THICKNESS, MAX_THICKNESS) * min(mask.shape)
-    free = np.flatnonzero(right - left <= np.maximum(thickest, 2))
+    free = length <= np.maximum(thickest, 2)
     position = middle - SLOPES[:, None] * (row - height / 2)
+    wobble = max(1.5, WOBBLE * min(mask.shape))
+    bins = _bins(position, width)
     lines: list[Line] = []
-    while len(lines) < most and len(free) >= MIN_FREE * height:
-        slope, at = _peak(position[:, free], width)
-        wobble = max(1.5, 0.25 * MAX_THICKNESS * min(mask.shape))
-        near = free[np.abs(position[slope, free] - at) <= wobble]
-        free = np.setdiff1d(free, near, assume_unique=True)
-        if len(np.unique(row[near])) < MIN_FREE * height:
+    for _ in range(most):
+        slope, at = _peak(bins[:, free], width)
+        near = free & (np.abs(position[slope] - at) <= wobble)
+        free &= ~near
+        lengths = np.sort(length[near])
+        if len(lengths) < MIN_FREE * height:
             break
-        x = at + SLOPES[slope] * (row - height / 2)
-        rows = np.unique(np.concatenate((row[near], row[(left <= x) & (x < right)])))
-        thickness = float(np.median((right - left)[near]))
-        line = Line(near, int(rows[0]), int(rows[-1]), at, float(SLOPES[slope]), thickness)
+        thickness = float(lengths[len(lengths) // 2])
+        # What is thicker is a stroke that the line runs along.
+        near &= length <= THICKER * thickness + 1
+        covered = np.zeros(height, np.bool_)
+        covered[row[near]] = True
+        if np.count_nonzero(covered) < MIN_FREE * height:
+            break
+        # Where something crosses the line, its runs are longer, but there.
+        covered[row[np.abs(middle - at - SLOPES[slope] * (row - height / 2)) * 2 <= length]] = True
+        rows = np.flatnonzero(covered)
+        cover = len(rows) / int(rows[-1] - rows[0] + 1)
+        line = Line(near, int(rows[0]), int(rows[-1]), at, float(SLOPES[slope]), thickness, cover)
         if len(rows) >= MIN_COVER * height and _reaches_rim(line, height, width):
             lines.append(line)
     return Direction(runs, lines)
 
 
 def _may_hold_line(mask: Mask) -> bool:
-    """A cheap look: some strip of columns, as wide as the steepest line needs, holds the pixels of one."""
+    """A cheap look: ink comes near the rim, and some strip, as wide as the steepest line needs, holds a line's."""
     height, width = mask.shape
-    filled = np.concatenate(([0], mask.sum(axis=0).cumsum()))
+    near = int(INSIDE * height) + 1
+    if not (mask[:near].any() or mask[-near:].any()):
+        return False
+    filled = np.zeros(width + 1, np.intp)
+    np.cumsum(np.add.reduce(mask, axis=0), out=filled[1:])
     strip = min(width, int(2 * SLOPES[-1] * height) + 2)
-    return bool((filled[strip:] - filled[:-strip]).max() >= MIN_FREE * height)
+    return bool((filled[strip:] - filled[:-strip]).max() >= MIN_COVER * height)
 
 
-def _peak(position: NDArray[np.float64], width: int) -> tuple[int, float]:
-    """Index of the slope and position at mid-height of the line with most runs, by bins two pixels wide."""
-    bins = np.clip(position.astype(np.intp) + _OUTSIDE, 0, width + 2 * _OUTSIDE - 1)
+def _bins(position: NDArray[np.float64], width: int) -> NDArray[np.intp]:
+    """Bin of every run, by slope and position at mid-height, one pixel wide."""
+    bins = (position + _OUTSIDE).astype(np.intp).clip(0, width + 2 * _OUTSIDE - 1)
+    bins += (np.arange(len(bins)) * (width + 2 * _OUTSIDE))[:, None]
+    return bins
+
+
+def _peak(bins: NDArray[np.intp], width: int) -> tuple[int, float]:
+    """Index of the slope and position at mid-height of the line with most runs in two neighbouring bins."""
     per_slope = width + 2 * _OUTSIDE
-    bins += np.arange(len(bins))[:, None] * per_slope
-    votes = np.bincount(bins.ravel(), minlength=len(bins) * per_slope).reshape(len(bins), per_slope)
-    pairs = votes[:, :-1] + votes[:, 1:]
-    slope, at = divmod(int(pairs.argmax()), per_slope - 1)
+    votes = np.bincount(bins.ravel(), minlength=len(bins) * per_slope)
+    slope, at = divmod(int((votes[:-1] + votes[1:]).argmax()), per_slope)
     return slope, float(at - _OUTSIDE + 1)
 
 
@@ -172,10 +233,14 @@ def _in_frame(position: float, width: int) -> bool:
     return abs(position - width / 2) >= (0.5 - FRAME_ZONE) * width
 
 
-def _paint(upright: Direction, level: Direction) -> Mask:
+def _paint(upright: Direction, level: Direction, shape: tuple[int, ...]) -> Mask:
     """The lines' pixels, with those where two lines cross: there the runs are long in both directions."""
-    painted = upright.paint() | level.paint().T
-    height, width = painted.shape
+    height, width = shape
+    painted = np.zeros(shape, np.bool_)
+    if upright.lines:
+        painted |= upright.paint()
+    if level.lines:
+        painted |= level.paint().T
     for a in upright.lines:
         for b in level.lines:
             x = a.position + a.slope * (b.position - height / 2)

@@ -109,22 +109,21 @@ def _join(runs: Runs) -> list[int]:
     last = runs.start.searchsorted(runs.end + runs.stride, side="right").tolist()
     parent = list(range(len(first)))
     for above, (begin, end) in enumerate(zip(first, last, strict=True)):
+        root = parent[above]
+        while parent[root] != root:
+            root = parent[root]
         for below in range(begin, end):
-            upper, lower = _root(parent, above), _root(parent, below)
-            if upper < lower:
-                parent[lower] = upper
-            else:
-                parent[upper] = lower
+            other = below
+            while parent[other] != other:
+                other = parent[other]
+            # The smaller index stays the root, so that a parent always comes before its children.
+            if root < other:
+                parent[other] = root
+            elif other < root:
+                parent[root] = root = other
     for run, above in enumerate(parent):
         parent[run] = parent[above]
     return parent
-
-
-def _root(parent: list[int], run: int) -> int:
-    while parent[run] != run:
-        parent[run] = parent[parent[run]]
-        run = parent[run]
-    return run
 
 
 def paint(runs: Runs, chosen: Sequence[int] | NDArray[np.intp]) -> Mask:
@@ -144,3 +143,10 @@ def bounding_box(marks: Sequence[Mark]) -> Box:
         max(mark.right for mark in marks),
         max(mark.bottom for mark in marks),
     )
+
+
+def reaches_inside(mask: Mask) -> bool:
+    """Whether any of a mask `[height, width]` lies further in than the zone along the rim."""
+    height, width = mask.shape
+    y, x = int(RIM_ZONE * height), int(RIM_ZONE * width)
+    return bool(mask[y : height - y, x : width - x].any())

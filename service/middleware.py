@@ -7,8 +7,6 @@ takes the long way, and would find the same functions there.
 
 import asyncio
 import logging
-import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -22,11 +20,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import InternalError, ServiceError
 from service.logs import LOGGER
 from service.metrics import Metrics
-from service.problems import problem_response
+from service.problems import problem_response, request_id
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._~:/+=@-]{1,128}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET_ROUTES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
@@ -66,7 +63,7 @@ class RequestMiddleware:
         if self._root_path:
             _put_under(self._root_path, scope)
         headers = dict(scope["headers"])
-        exchange = _Exchange(_request_id(headers.get(b"x-request-id", b"").decode("latin-1")), headers)
+        exchange = _Exchange(request_id(headers.get(b"x-request-id", b"")), headers)
         scope.setdefault("state", {})["request_id"] = exchange.request_id
 
         async def watched_receive() -> Message:
@@ -152,10 +149,6 @@ def _route_path(scope: Scope) -> str:
     """The path below the root path."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
-
-
-def _request_id(sent: str) -> str:
-    return sent if _SANE_ID.fullmatch(sent) else f"{random.getrandbits(128):032x}"
 
 
 def _has_body(headers: Mapping[bytes, bytes]) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from service import errors
 from service.problems import MEDIA_TYPE
-from service.schemas import BatchRequest, ImageRequest, Problem, ReadOptions
+from service.schemas import BatchRequest, ImageRequest, InferenceError, InferenceRequest, Problem, ReadOptions
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/gif", "image/tiff", "image/webp")
@@ -27,6 +27,14 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def inference_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for the routes of the Open Inference Protocol, whose errors have a shape of their own."""
+    schema = {"schema": {"$ref": "#/components/schemas/InferenceError"}}
+    return {
+        status: {"description": _DESCRIPTIONS[status], "content": {"application/json": schema}} for status in statuses
+    }
+
+
 def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
 
@@ -41,13 +49,10 @@ def _parameters() -> list[dict[str, Any]]:
 
 
 def _body(description: str, content: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "parameters": _parameters(),
-        "requestBody": {"required": True, "description": description, "content": content},
-    }
+    return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
-PREDICT = _body(
+PREDICT = {"parameters": _parameters()} | _body(
     "The picture, in one of three forms with the same result. The bytes decide the format.",
     dict.fromkeys((*_PICTURE_TYPES, "application/octet-stream"), _BINARY)
     | {
@@ -56,7 +61,7 @@ PREDICT = _body(
     },
 )
 
-PREDICT_BATCH = _body(
+PREDICT_BATCH = {"parameters": _parameters()} | _body(
     "The pictures, in one of four forms. A bad one is answered with its error and harms no other.",
     {
         "multipart/form-data": _form(
@@ -68,11 +73,20 @@ PREDICT_BATCH = _body(
     },
 )
 
+INFER = _body(
+    "The tensor `image` with its data in the JSON; or, with the header `Inference-Header-Content-Length`, the JSON "
+    "followed by the data.",
+    {
+        "application/json": {"schema": {"$ref": "#/components/schemas/InferenceRequest"}},
+        "application/octet-stream": _BINARY,
+    },
+)
+
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas that the bodies and errors refer to."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (Problem, ImageRequest, BatchRequest):
+    for model in (Problem, ImageRequest, BatchRequest, InferenceError, InferenceRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema

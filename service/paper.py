@@ -1,6 +1,5 @@
 """Picture -> residue: how much darker each pixel is than the paper under it, and how grainy that paper is."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ Counts = NDArray[np.intp]
 FLAT_WITHIN = 10
 FLAT_SHARE = 0.55
 FLAT_STRAY = 0.1
+FLAT_STRAY_SHARE = 0.02
 # Paper is most of the picture and of its rim: the share of dark pixels plus this much of their share of the rim,
 # beyond the limit, makes dark paper. Half and half would be 0.8; dark ink is by far the more common.
 RIM_WEIGHT = 0.6
@@ -29,9 +29,6 @@ INK_BLOCKS = 5
 # Light that varies more than so is evened out; what is darker than MIN_LIGHT is not amplified further.
 UNEVEN = 1.2
 MIN_LIGHT = 40
-# Grain above this part of the contrast of ink is smoothed away first; strokes are wider than grain.
-SMOOTH_FROM = 0.12
-SMOOTH = ImageFilter.GaussianBlur(0.7)
 # A channel is preferred to plain grey when ink stands out so much more in it.
 CLEARER = 1.1
 
@@ -63,11 +60,7 @@ def find_residue(image: Image.Image) -> Residue:
         return residue
     if _paper_is_dark(grey, counts):
         grey = 255 - grey
-    residue = _under_uneven_light(grey)
-    threshold, _ = threshold_otsu(residue.counts)
-    if residue.grain > SMOOTH_FROM * threshold:
-        residue = _under_uneven_light(np.asarray(Image.fromarray(grey).filter(SMOOTH)))
-    return residue
+    return _under_uneven_light(grey)
 
 
 def count_levels(grey: NDArray[Any]) -> Counts:
@@ -102,7 +95,9 @@ def _on_flat_paper(grey: Grey, counts: Counts) -> Residue | None:
     paper = int(counts.argmax())
     low, high = max(0, paper - FLAT_WITHIN), paper + FLAT_WITHIN + 1
     darker, lighter = int(counts[:low].sum()), int(counts[high:].sum())
-    if darker + lighter > (1 - FLAT_SHARE) * grey.size or min(darker, lighter) > FLAT_STRAY * max(darker, lighter):
+    if darker + lighter > (1 - FLAT_SHARE) * grey.size or min(darker, lighter) > max(
+        FLAT_STRAY * max(darker, lighter), FLAT_STRAY_SHARE * grey.size
+    ):
         return None
     edge = rim(grey)
     if np.count_nonzero((edge >= low) & (edge < high)) < FLAT_SHARE * len(edge):
@@ -137,7 +132,7 @@ def _skewness(grey: Grey) -> float:
     surroundings = Image.fromarray(grey).filter(ImageFilter.BoxBlur(max(grey.shape) / 8))
     difference = grey - np.asarray(surroundings, np.float64)
     spread = float(np.mean(difference**2))
-    return float(np.mean(difference**3)) / max(spread * math.sqrt(spread), 1.0)
+    return float(np.mean(difference**3)) / max(float(np.sqrt(spread**3)), 1.0)
 
 
 def _under_uneven_light(grey: Grey) -> Residue:
@@ -160,8 +155,11 @@ def _light(grey: Grey) -> Grey:
     height, width = grey.shape
     block = max(1, -(-max(height, width) // LIGHT_BLOCKS))
     rows, columns = -(-height // block), -(-width // block)
-    padded = np.pad(grey, ((0, rows * block - height), (0, columns * block - width)), mode="edge")
-    lightest = padded.reshape(rows, block, columns, block).max(axis=(1, 3))
+    whole = np.empty((rows * block, columns * block), np.uint8)
+    whole[:height, :width] = grey
+    whole[height:, :width] = grey[-1]
+    whole[:, width:] = whole[:, width - 1 : width]
+    lightest = whole.reshape(rows, block, -1).max(axis=1).reshape(rows, columns, block).max(axis=2)
     closed = 255 - _dilate(255 - _dilate(lightest))
     smooth = Image.fromarray(closed).resize((columns * block, rows * block), Image.Resampling.BILINEAR)
     return np.asarray(smooth)[:height, :width]

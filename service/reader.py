@@ -59,7 +59,7 @@ class Digit:
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
 
-Source = bytes | images.Page | ServiceError
+Source = bytes | images.Page | Digit | ServiceError
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Reader:
         """Read each picture; one that cannot be read yields its error and harms no other.
 
         Args:
-            sources: encoded pictures, pages of an opened one, or the errors of those that could not be had.
+            sources: encoded pictures, pages of an opened one, digits that are normalised already, or the errors of
+                those that could not be had.
             accept_at: least confidence to accept at; by default the reader's own, else the one the model's record
                 gives for the default target error.
             timings: filled with the seconds that each stage took.
@@ -97,6 +98,8 @@ class Reader:
         """The first half of the way: the digit as the network takes it; at once the answer where there is no ink."""
         if isinstance(source, ServiceError):
             return source
+        if isinstance(source, Digit):
+            return source if source.pixels.any() else _BLANK
         started = perf_counter()
         try:
             image = images.decode(source, max_pixels=self.max_pixels)

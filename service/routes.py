@@ -49,12 +49,12 @@ async def predict(request: Request) -> Response:
     options = _options(request)
     timings = Timings()
     with state.admission.admit() as ticket:
-        async with _Deadline(request, state):
+        async with Deadline(request, state):
             reading = await _read_one(request, state, ticket, options, timings)
     state.metrics.observe_readings([reading])
     answer = _prediction(reading, options)
     answer["model"] = state.model_name
-    return _json(answer, _timing(state, timings))
+    return _json(answer, timing(state, timings))
 
 
 @router.post(
@@ -69,7 +69,7 @@ async def predict_batch(request: Request) -> Response:
     options = _options(request)
     timings = Timings()
     with state.admission.admit() as ticket:
-        async with _Deadline(request, state):
+        async with Deadline(request, state):
             items, results = await _read_many(request, state, ticket, options, timings)
     state.metrics.batch_items.observe(len(items))
     state.metrics.observe_readings(results)
@@ -81,7 +81,7 @@ async def predict_batch(request: Request) -> Response:
         "counts": _counts(results),
         "model": state.model_name,
     }
-    return _json(answer, _timing(state, timings))
+    return _json(answer, timing(state, timings))
 
 
 @router.get(
@@ -108,7 +108,7 @@ async def _read_one(request: Request, state: State, ticket: Ticket, options: Rea
         def read(_: threading.Event) -> Reading | ServiceError:
             return reader.read([uploads.one(body, state.limits)], accept_at=accept_at, timings=timings)[0]
 
-        return _or_raise(await _in_thread(request, state, read, timings))
+        return _or_raise(await in_thread(request, state, read, timings))
     digit = reader.prepare(picture, timings)
     if not isinstance(digit, Digit):
         return _or_raise(digit)
@@ -139,7 +139,7 @@ async def _read_many(
         ticket.add(images=len(items))
         return items, state.reader.read(_until(abandoned, items), accept_at=accept_at, timings=timings)
 
-    return await _in_thread(request, state, read, timings)
+    return await in_thread(request, state, read, timings)
 
 
 def _until(abandoned: threading.Event, items: Sequence[uploads.Upload]) -> Iterator[Source]:
@@ -150,7 +150,7 @@ def _until(abandoned: threading.Event, items: Sequence[uploads.Upload]) -> Itera
         yield item.source
 
 
-async def _in_thread(request: Request, state: State, work: Callable[[threading.Event], T], timings: Timings) -> T:
+async def in_thread(request: Request, state: State, work: Callable[[threading.Event], T], timings: Timings) -> T:
     """Run CPU work in a worker thread; told to stop when the client leaves or the deadline passes."""
     waiting = perf_counter()
     abandoned = threading.Event()
@@ -179,7 +179,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-class _Deadline:
+class Deadline:
     """A block that must end within the configured time, or the caller's `X-Request-Timeout-Ms` if that is less.
 
     Raises:
@@ -279,7 +279,7 @@ def _counts(results: Sequence[Reading | ServiceError]) -> dict[str, int]:
     return {"items": len(results)} | {name: counts[name] for name in ("accept", "review", "reject", "error")}
 
 
-def _timing(state: State, timings: Timings) -> dict[str, str]:
+def timing(state: State, timings: Timings) -> dict[str, str]:
     stages = {
         "read": timings.read,
         "decode": timings.decode,

@@ -147,3 +147,83 @@ class ModelDescription(ModelName):
     thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
     training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
     metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")
+
+
+# --- Open Inference Protocol -------------------------------------------------------------------------------------
+
+
+class InferenceServer(BaseModel):
+    name: str
+    version: str = Field(description="Version of the service.")
+    extensions: list[str]
+
+
+class ServerLive(BaseModel):
+    live: bool
+
+
+class ServerReady(ServerLive):
+    ready: bool
+
+
+class InferenceModelReady(BaseModel):
+    name: str
+    ready: bool
+
+
+class TensorMetadata(BaseModel):
+    name: str
+    datatype: str = Field(examples=["FP32"])
+    shape: list[int] = Field(description="-1 stands for the number of pictures.", examples=[[-1, 10]])
+    parameters: dict[str, Any] | None = None
+
+
+class InferenceModel(BaseModel):
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class RequestInput(BaseModel):
+    name: Literal["image"]
+    shape: list[int] = Field(description="`[N, 28, 28]` of UINT8, `[N]` of BYTES.", examples=[[1]])
+    datatype: Literal["UINT8", "BYTES"] = Field(
+        description="UINT8: normalised digits, white ink on black. BYTES: pictures of any size, in base64."
+    )
+    parameters: dict[str, Any] | None = Field(
+        None, description="`binary_data_size`: so many bytes after the JSON are the data.", examples=[None]
+    )
+    data: list[Any] | None = Field(None, description="Nested or flat, row by row.", examples=[["iVBORw0KGgo..."]])
+
+
+class RequestedOutput(BaseModel):
+    name: Literal["probabilities", "reject", "digit", "decision"]
+    parameters: dict[str, Any] | None = Field(None, description="`binary_data`: true for data after the JSON.")
+
+
+class InferenceRequest(BaseModel):
+    id: str | None = Field(None, description="Echoed in the answer.", examples=["c17"])
+    parameters: dict[str, Any] | None = Field(None, description="`binary_data_output`: true for all outputs in binary.")
+    inputs: list[RequestInput] = Field(min_length=1, max_length=1)
+    outputs: list[RequestedOutput] | None = Field(None, description="All of them by default.")
+
+
+class ResponseOutput(BaseModel):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] | None = None
+    data: list[float | str] | None = None
+
+
+class InferenceResponse(BaseModel):
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[ResponseOutput]
+
+
+class InferenceError(BaseModel):
+    error: str = Field(examples=["the tensor 'image' has 783 values, not the 784 of its shape"])

@@ -5,6 +5,7 @@ variable, the value and what is allowed.
 """
 
 import difflib
+import importlib.util
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from service.errors import SettingError
 
 PREFIX = "DIGITS_"
+CLIENT_KEY = "DIGITS_API_KEY"
 MIB = 2**20
 
 # Variables with our prefix that are not the service's: training's, and what Kubernetes sets for a Service "digits".
@@ -102,9 +104,29 @@ class Settings(BaseModel):
             raise SettingError("\n".join(_explain(error) for error in exc.errors())) from exc
 
 
+def traces_are_wanted(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the standard variables of OpenTelemetry name a place to send traces to.
+
+    Raises:
+        SettingError: they do, but what sends them is not installed.
+    """
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    named = next((name for name in endpoints if environ.get(name)), None)
+    if named is None or environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    if importlib.util.find_spec("opentelemetry.sdk") is None:
+        raise SettingError(f"{named} is set, but OpenTelemetry is not installed: pip install 'digits[otel]'")
+    return True
+
+
 def variable(field: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + field.upper()
+
+
+def client_key(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The API key with which the command line asks a service; not an option, since all users see those of a process."""
+    return environ.get(CLIENT_KEY, "").strip() or None
 
 
 def unknown_variables(environ: Mapping[str, str] = os.environ) -> list[str]:

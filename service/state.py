@@ -29,6 +29,8 @@ class State:
     settings: Settings
     reader: Reader
     metrics: Metrics
+    # Paths as they come in, with the route that they lead to, of requests that may be refused at the door.
+    refusable: Mapping[bytes, str] = field(default_factory=dict)
     ready: bool = False
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READER_THREADS))
 

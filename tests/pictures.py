@@ -2,11 +2,12 @@
 
 import io
 import math
+import random
 import struct
 import zipfile
 import zlib
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 Point = tuple[float, float]
 
@@ -94,3 +95,16 @@ def archive(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) 
         for name, data in members.items():
             file.writestr(name, data)
     return buffer.getvalue()
+
+
+def film(digit: int, width: int = 640, height: int = 480, frames: int = 5) -> bytes:
+    """A sheet of paper with a digit before a camera: uncompressed video, YUV4MPEG2, that noise keeps alive."""
+    generator = random.Random(digit)
+    sheet = Image.new("L", (width, height), 205)
+    sheet.paste(draw(digit, height * 6 // 10, paper=205, ink=50), (width // 2 - height * 3 // 10, height // 5))
+    colourless = bytes([128]) * (width * height // 2)
+    parts = [f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode()]
+    for _ in range(frames):
+        noise = Image.frombytes("L", (width, height), generator.randbytes(width * height)).point(lambda v: v // 32)
+        parts += [b"FRAME\n", ImageChops.add(sheet, noise).tobytes(), colourless]
+    return b"".join(parts)

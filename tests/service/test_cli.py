@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,84 @@ def test_more_pictures_than_one_run_keep_their_order(tmp_path: Path, capsys: pyt
     assert main(["predict", "--format", "jsonl", str(tmp_path)]) == 0
     read = [json.loads(line)["digit"] for line in capsys.readouterr().out.splitlines()]
     assert read == [index % 10 for index in range(70)]
+
+
+def test_patterns_are_resolved_where_the_shell_does_not(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "--format", "csv", str(scans / "**" / "[13]*")]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [Path(row["path"]).name for row in rows] == ["3.png", "1.jpg"]
+
+
+def test_a_file_may_be_named_like_a_pattern(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "[1].png").write_bytes(pictures.png(4))
+    assert main(["predict", "--format", "csv", str(scans / "[1].png")]) == 0
+    assert "[1].png,4," in capsys.readouterr().out
+
+
+def test_a_pattern_without_a_match_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", str(tmp_path / "*.png")]) == 1
+    assert "No such file" in capsys.readouterr().out
+
+
+def test_a_hyphen_is_standard_input() -> None:
+    command = [sys.executable, "-m", "service.cli", "predict", "--format", "csv", "-"]
+    done = subprocess.run(command, input=pictures.png(6), capture_output=True, check=True)
+    assert done.stdout.splitlines()[1].startswith(b"-,6,")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems elsewhere allow text alone")
+def test_a_name_that_is_no_text_is_shown_as_such(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.png"
+    Path(os.fsdecode(name)).write_bytes(pictures.png(2))
+    for kind in ("table", "jsonl", "csv"):
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli", "predict", "--format", kind, os.fsencode(tmp_path)],
+            capture_output=True,
+            check=True,
+        )
+        assert "\ufffd.png" in done.stdout.decode()
+
+
+def test_thresholds_can_be_named(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def decision(*options: str) -> str:
+        main(["predict", "--format", "jsonl", *options, str(scans / "7.png")])
+        return str(json.loads(capsys.readouterr().out)["decision"])
+
+    assert decision("--accept-at", "1") == "review"
+    assert decision("--accept-at", "0.5") == "accept"
+    assert decision("--target-error", "0.01") == "accept"
+
+
+@pytest.mark.parametrize(
+    "options", [["--accept-at", "2"], ["--target-error", "0.3"], ["--target-error", "0.01", "--accept-at", "0.9"]]
+)
+def test_bad_options_are_told(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", *options, "x.png"])
+    assert caught.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_certainty_is_not_claimed_by_rounding(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["predict", "--format", "jsonl", str(scans / "3.png")])
+    confidence = json.loads(capsys.readouterr().out)["confidence"]
+    main(["predict", str(scans / "3.png")])
+    shown = float(capsys.readouterr().out.split()[5])
+    assert 0 <= confidence - shown < 1e-4
+
+
+def test_a_bar_is_shown_on_a_terminal_below_the_rows(scans: Path) -> None:
+    """The rows go to standard output, the bar to standard error: redirected, a file holds rows alone."""
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "service.cli", "predict", "--format", "csv", str(scans)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=follower, check=True)
+    os.close(follower)
+    shown = os.read(leader, 10_000).decode()
+    os.close(leader)
+    assert "] 4/4" in shown
+    assert len(done.stdout.splitlines()) == 5
+    assert b"\r\033" not in done.stdout
 
 
 def test_an_empty_folder_is_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

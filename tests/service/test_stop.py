@@ -1,7 +1,6 @@
 """Stopping: unready at once, everything that still comes is answered, status 0."""
 
 import os
-import re
 import signal
 import socket
 import sys
@@ -125,29 +124,3 @@ def await_replacement(server: Server, stopped: int, other: int) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"worker {stopped} was not replaced: {server.children()}")
-
-
-def connect(server: Server) -> socket.socket:
-    host, port = server.url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=30)
-
-
-def test_a_head_that_never_ends_is_cut_off_by_size(request: pytest.FixtureRequest) -> None:
-    with serving() as server, connect(server) as connection:
-        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
-        try:
-            for index in range(100):
-                connection.sendall(b"X-%d: " % index + b"a" * 2000 + b"\r\n")
-            answer = connection.recv(65536)
-        except ConnectionError:
-            answer = b"HTTP/1.1 400"
-        assert re.match(rb"HTTP/1.1 400", answer)
-        assert httpx2.get(f"{server.url}/health/live").status_code == 200
-
-
-def test_a_head_that_never_ends_is_cut_off_by_time() -> None:
-    with serving() as server, connect(server) as connection:
-        started = time.monotonic()
-        connection.sendall(b"GET /health/live HTTP/1.1\r\n")
-        assert connection.recv(100) == b""
-        assert 5 < time.monotonic() - started < 20

@@ -1,0 +1,76 @@
+"""The door: heads that never end, and refusals before a task is made."""
+
+import re
+import socket
+import time
+
+import httpx2
+
+from tests import pictures
+from tests.processes import Server, serving
+from tests.service.test_predict import problem
+from tests.service.test_server import get_ready
+
+SEVEN = pictures.png(7)
+POST = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(SEVEN)}\r\n"
+
+
+def connect(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def test_a_head_that_never_ends_is_cut_off_by_size() -> None:
+    with serving() as server, connect(server) as connection:
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
+        try:
+            for index in range(100):
+                connection.sendall(b"X-%d: " % index + b"a" * 2000 + b"\r\n")
+            answer = connection.recv(65536)
+        except ConnectionError:
+            answer = b"HTTP/1.1 400"
+        assert re.match(rb"HTTP/1.1 400", answer)
+        assert httpx2.get(f"{server.url}/health/live").status_code == 200
+
+
+def test_a_head_that_never_ends_is_cut_off_by_time() -> None:
+    with serving() as server, connect(server) as connection:
+        started = time.monotonic()
+        connection.sendall(b"GET /health/live HTTP/1.1\r\n")
+        assert connection.recv(100) == b""
+        assert 5 < time.monotonic() - started < 20
+
+
+def test_beyond_what_may_be_in_flight_readings_are_refused_at_the_door_and_probes_are_not() -> None:
+    with serving(DIGITS_MAX_IN_FLIGHT="1") as server, httpx2.Client() as client:
+        get_ready(server.url)
+        with connect(server) as holder:
+            holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
+            time.sleep(0.3)
+            for _ in range(3):
+                refused = client.post(f"{server.url}/predict", content=SEVEN, headers={"X-Request-ID": "kept"})
+                assert problem(refused)["code"] == "overloaded"
+                assert refused.headers["X-Request-ID"] == "kept"
+                assert int(refused.headers["Retry-After"]) >= 1
+            assert client.post(f"{server.url}/predict", content=b"x" * 3_000_000).status_code == 429
+            assert client.get(f"{server.url}/health/ready").status_code == 200
+            holder.sendall(SEVEN[50:])
+            assert holder.recv(65536).startswith(b"HTTP/1.1 200")
+        time.sleep(0.3)
+        assert client.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
+        metrics = client.get(f"{server.url}/metrics").text
+    assert re.search(r'^digit_requests_rejected_total\{code="overloaded"\} 4\.0$', metrics, re.M)
+    assert re.search(r'^http_requests_total\{method="POST",route="/predict",status="429"\} 4\.0$', metrics, re.M)
+
+
+def test_a_refused_sender_who_asked_first_does_not_send() -> None:
+    with serving(DIGITS_MAX_IN_FLIGHT="1") as server:
+        get_ready(server.url)
+        with connect(server) as holder, connect(server) as asking:
+            holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
+            time.sleep(0.3)
+            asking.sendall(f"{POST}Expect: 100-continue\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: asking.recv(65536), b""))
+            assert answer.startswith(b"HTTP/1.1 429")
+            assert b"connection: close" in answer
+            assert b"100 Continue" not in answer

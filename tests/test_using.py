@@ -1,0 +1,56 @@
+"""What docs/using.md shows is done here, against a running service."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Server, serving
+from tests.programs import need
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "docs" / "using.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.M | re.S)
+
+
+LINES = [line.split("   #")[0] for block in blocks("sh") for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+def run(server: Server, *command: str) -> str:
+    environ = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    shown = [word.replace("http://localhost:8000", server.url) for word in command]
+    done = subprocess.run(shown, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_each_line_for_the_shell_works(server: Server, line: str) -> None:
+    output = run(server, need("bash"), "-c", line)
+    assert "7" in output or "completion" in line
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_each_program_works(server: Server, code: str) -> None:
+    assert run(server, sys.executable, "-c", code).startswith("7")
+
+
+def test_everything_shown_was_found() -> None:
+    assert (len(LINES), len(blocks("python"))) == (7, 2)
+
+
+def test_the_picture_of_the_page_is_light() -> None:
+    assert (ROOT / "docs" / "page.png").stat().st_size <= 150_000
