@@ -4,6 +4,7 @@ In a form most fields are combs of cells with one digit each. Where the cells ar
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def find_cells(mask: Mask) -> Cells | None:
 
 def _is_frame(mark: Mark, runs: Runs) -> bool:
     """Whether ink lies along all four sides of the mark's box and hardly inside it."""
-    height, width = runs.shape
+    height = runs.shape[0]
     if mark.height < MIN_HEIGHT * height or mark.width < NARROW * mark.height:
         return False
     if mark.area > MAX_FILL * mark.width * mark.height:
@@ -70,6 +71,6 @@ def _divide(frame: Mark, ink: Mask) -> list[Box]:
     edges = [0.0, *(x for x in positions if 0.05 * frame.height < x < frame.width - 0.05 * frame.height), frame.width]
     return [
         (frame.left + round(left), frame.top, frame.left + round(right), frame.bottom)
-        for left, right in zip(edges, edges[1:], strict=False)
+        for left, right in pairwise(edges)
         if right - left >= NARROW * frame.height
     ]

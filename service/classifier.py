@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.decisions import TARGET_ERRORS, Threshold
+from service.decisions import TARGET_ERRORS, FieldCalibration, Threshold
 from service.errors import ModelError
 from service.preprocessing import PREPROCESSING_VERSION, SIZE
 
@@ -33,6 +33,7 @@ class ModelRecord:
     architecture: str
     labels: tuple[int, ...]
     thresholds: Mapping[str, Threshold | None]
+    fields: FieldCalibration | None
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
@@ -134,7 +135,8 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
             preprocessing_version=version,
             architecture=metadata["architecture"],
             labels=tuple(json.loads(metadata["labels"])),
-            thresholds=_read_thresholds(json.loads(metadata["thresholds"])),
+            thresholds=_read_thresholds(thresholds := json.loads(metadata["thresholds"])),
+            fields=_read_fields(thresholds.get("fields")),
             training=json.loads(metadata["training"]),
             metrics=json.loads(metadata["metrics"]),
         )
@@ -147,6 +149,13 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
 
 def _read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
     return {str(target): Threshold(**entry) if (entry := entries[str(target)]) else None for target in TARGET_ERRORS}
+
+
+def _read_fields(entry: Mapping[str, Any] | None) -> FieldCalibration | None:
+    """How sure whole numbers are, None for a model that was not calibrated for them."""
+    if entry is None:
+        return None
+    return FieldCalibration(float(entry["bias"]), tuple(map(float, entry["weights"])), _read_thresholds(entry))
 
 
 def _draw_zero() -> NDArray[np.uint8]:

@@ -3,10 +3,10 @@
 Both sides use this module: the service decides with it, and `training` chooses the thresholds with it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
+from math import exp, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,22 @@ class Threshold:
     error: float
     error_upper: float
     n: int
+
+
+@dataclass(frozen=True)
+class FieldCalibration:
+    """What makes the features of a number's best path a confidence, and the thresholds on it.
+
+    The confidence is logistic in the features: `bias` plus each feature times its weight (J. Platt, 1999).
+    """
+
+    bias: float
+    weights: tuple[float, ...]
+    thresholds: Mapping[str, Threshold | None]
+
+    def confidence(self, features: Sequence[float]) -> float:
+        logit = self.bias + sum(weight * value for weight, value in zip(self.weights, features, strict=True))
+        return 1 / (1 + exp(-max(min(logit, 40.0), -40.0)))
 
 
 # Seen in the picture, each of these makes a mistake likely enough that a person should look.

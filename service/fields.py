@@ -5,16 +5,16 @@
 `find_candidates` and `read` are the two halves before and after the network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from service import cells, ink, segments
-from service.decisions import REJECT_AT, Decision, Reason
+from service.decisions import REJECT_AT, TARGET_ERRORS, Decision, FieldCalibration, Reason
 from service.lines import find_rules
 from service.marks import Box, Mask
 from service.paths import Constraints, Path, Step, best_paths, safe_log, shares
@@ -102,20 +102,8 @@ BLANK = FieldReading("", 0.0, (), (), (), None, Decision.REJECT, (Reason.BLANK,)
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What makes the score of a path a confidence: weights of `_features`, fitted on validation strings."""
-
-    bias: float
-    weights: tuple[float, ...]
-
-    def confidence(self, features: Sequence[float]) -> float:
-        logit = self.bias + sum(weight * value for weight, value in zip(self.weights, features, strict=True))
-        return 1 / (1 + exp(-max(min(logit, 40.0), -40.0)))
-
-
-@dataclass(frozen=True)
 class Candidates:
-    """Segments of a field and what the network says of each; `place` maps ink boxes to the upright upload.
+    """Segments of a field and what the network says of each.
 
     `probabilities` is float32 `[N, 10]`, `rejects` float32 `[N]` for N segments.
     """
@@ -127,11 +115,6 @@ class Candidates:
     scale: int
     offset: tuple[int, int]
     faint: bool
-
-    def place(self, box: Box) -> Box:
-        (x, y), scale = self.offset, self.scale
-        left, top, right, bottom = box
-        return x + scale * left, y + scale * top, x + scale * right, y + scale * bottom
 
 
 def find_candidates(image: Image.Image, predict: Predict) -> Candidates | None:
@@ -212,7 +195,7 @@ def read(
     candidates: Candidates,
     *,
     constraints: Constraints,
-    calibration: Calibration,
+    calibration: FieldCalibration,
     accept_at: float,
 ) -> FieldReading:
     """The best number.
@@ -235,7 +218,7 @@ def read(
             float(probabilities[step.segment][step.digit]),
             probabilities[step.segment],
             float(rejects[step.segment]),
-            candidates.place(candidates.segments[step.segment].box),
+            place(candidates, candidates.segments[step.segment].box),
         )
         for step in best.steps()
         if step.digit is not None
@@ -247,6 +230,24 @@ def read(
     return FieldReading(
         best.text, confidence, _alternatives(paths, confidence), separators, digits, weakest, decision, reasons
     )
+
+
+def place(found: Candidates | ink.Ink, box: Box) -> Box:
+    """A box of the ink map in pixels of the upright upload."""
+    (x, y), scale = found.offset, found.scale
+    left, top, right, bottom = box
+    return x + scale * left, y + scale * top, x + scale * right, y + scale * bottom
+
+
+def of_one_digit(
+    probabilities: NDArray[np.float32], reject: float, decision: Decision, reasons: tuple[Reason, ...], box: Box
+) -> FieldReading:
+    """The reading of a single digit as that of a field."""
+    first, *others = np.argsort(-probabilities)[: 1 + ALTERNATIVES].tolist()
+    confidence = float(probabilities[first])
+    digit = FieldDigit(first, confidence, probabilities, reject, box)
+    alternatives = tuple(Alternative(str(other), float(probabilities[other])) for other in others)
+    return FieldReading(str(first), confidence, alternatives, (), (digit,), 0, decision, reasons)
 
 
 def features(paths: Sequence[Path]) -> tuple[float, ...]:
@@ -275,7 +276,14 @@ def _steps(candidates: Candidates) -> list[Step]:
 def _size_score(box: Box, height: float) -> float:
     left, top, right, bottom = box
     tall, wide = (bottom - top) / height, (right - left) / (bottom - top)
-    score = min(0.0, SMALL * log(tall / FULL_HEIGHT, ) / log(2))
+    score = min(
+        0.0,
+        SMALL
+        * log(
+            tall / FULL_HEIGHT,
+        )
+        / log(2),
+    )
     if wide > FULL_WIDTH:
         score -= WIDE * log(wide / FULL_WIDTH) / log(2)
     return score
@@ -296,7 +304,7 @@ def _separators(candidates: Candidates, path: Path) -> tuple[Separator, ...]:
     steps = path.steps()
     read_ = [step.first for step in steps if step.digit is not None]
     return tuple(
-        Separator(_kind(pieces, step.first, read_), candidates.place(pieces.pieces[step.first].box))
+        Separator(_kind(pieces, step.first, read_), place(candidates, pieces.pieces[step.first].box))
         for step in steps
         if step.digit is None
     )
@@ -343,9 +351,5 @@ def _decide(
     return Decision.REVIEW, (*reasons, *([Reason.LOW_CONTRAST] if faint else []))
 
 
-UNCALIBRATED = Calibration(0.0, (1.0, 0.0, 0.0))
-
-
-def calibration_of(record: Mapping[str, object] | None) -> Calibration:
-    """The calibration in a model's record."""
-    return UNCALIBRATED if record is None else Calibration(record["bias"], tuple(record["weights"]))  # type: ignore[arg-type]
+# For a model without a calibration of numbers: the lead of the best path alone.
+UNCALIBRATED = FieldCalibration(0.0, (1.0, 0.0, 0.0), dict.fromkeys(map(str, TARGET_ERRORS)))

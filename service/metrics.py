@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from service.classifier import ModelRecord
 from service.errors import ServiceError
+from service.fields import FieldReading
 from service.reader import Reading
 
 # Inference and its neighbours take well under the 5 ms at which the client's default buckets begin.
@@ -60,6 +61,7 @@ class Metrics:
         self.predictions = Counter(
             "digit_predictions", "Pictures read, by digit (none: no ink)", ["digit", "decision"], registry=registry
         )
+        self.fields = Counter("digit_fields", "Fields read, by decision", ["decision"], registry=registry)
         self.reasons = Counter("digit_reasons", "Why readings were not accepted", ["reason"], registry=registry)
         self.confidence = Histogram(
             "digit_confidence",
@@ -127,6 +129,18 @@ class Metrics:
                 self._child(self.reasons, reason).inc()
             if result.digit is not None:
                 self.confidence.observe(result.confidence)
+
+    def observe_fields(self, results: Sequence[FieldReading | ServiceError]) -> None:
+        """Count fields as they were decided, and each of their digits under its field's decision."""
+        for result in results:
+            if isinstance(result, ServiceError):
+                continue
+            self._child(self.fields, result.decision).inc()
+            for digit in result.digits:
+                self._child(self.predictions, digit.digit, result.decision).inc()
+                self.confidence.observe(digit.confidence)
+            for reason in result.reasons:
+                self._child(self.reasons, reason).inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics as text, in the form that the `Accept` header asks for, with its content type."""

@@ -4,7 +4,17 @@ from typing import Any
 
 from service import errors
 from service.problems import MEDIA_TYPE
-from service.schemas import BatchRequest, ImageRequest, InferenceError, InferenceRequest, Problem, ReadOptions
+from service.schemas import (
+    BatchRequest,
+    DecideOptions,
+    FieldBatchRequest,
+    FieldOptions,
+    ImageRequest,
+    InferenceError,
+    InferenceRequest,
+    Problem,
+    ReadOptions,
+)
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PICTURE_TYPES = ("image/png", "image/jpeg", "image/bmp", "image/gif", "image/tiff", "image/webp")
@@ -39,9 +49,9 @@ def _form(field: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"schema": {"type": "object", "required": [field], "properties": {field: schema}}}
 
 
-def _parameters() -> list[dict[str, Any]]:
+def _parameters(options: type[DecideOptions]) -> list[dict[str, Any]]:
     """The query parameters, which the routes read themselves."""
-    schema = ReadOptions.model_json_schema()
+    schema = options.model_json_schema()
     return [
         {"in": "query", "name": name, "required": False, "description": entry.pop("description"), "schema": entry}
         for name, entry in schema["properties"].items()
@@ -52,7 +62,7 @@ def _body(description: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "description": description, "content": content}}
 
 
-PREDICT = {"parameters": _parameters()} | _body(
+_ONE_PICTURE = _body(
     "The picture, in one of three forms with the same result. The bytes decide the format.",
     dict.fromkeys((*_PICTURE_TYPES, "application/octet-stream"), _BINARY)
     | {
@@ -61,17 +71,25 @@ PREDICT = {"parameters": _parameters()} | _body(
     },
 )
 
-PREDICT_BATCH = {"parameters": _parameters()} | _body(
-    "The pictures, in one of four forms. A bad one is answered with its error and harms no other.",
-    {
-        "multipart/form-data": _form(
-            "files", {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
-        ),
-        "application/json": {"schema": {"$ref": "#/components/schemas/BatchRequest"}},
-        "application/zip": _BINARY,
-        "image/tiff": _BINARY,
-    },
-)
+
+def _many_pictures(schema: str) -> dict[str, Any]:
+    return _body(
+        "The pictures, in one of four forms. A bad one is answered with its error and harms no other.",
+        {
+            "multipart/form-data": _form(
+                "files", {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+            ),
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}},
+            "application/zip": _BINARY,
+            "image/tiff": _BINARY,
+        },
+    )
+
+
+PREDICT = {"parameters": _parameters(ReadOptions)} | _ONE_PICTURE
+PREDICT_BATCH = {"parameters": _parameters(ReadOptions)} | _many_pictures("BatchRequest")
+PREDICT_FIELD = {"parameters": _parameters(FieldOptions)} | _ONE_PICTURE
+PREDICT_FIELD_BATCH = {"parameters": _parameters(FieldOptions)} | _many_pictures("FieldBatchRequest")
 
 INFER = _body(
     "The tensor `image` with its data in the JSON; or, with the header `Inference-Header-Content-Length`, the JSON "
@@ -86,7 +104,7 @@ INFER = _body(
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schemas that the bodies and errors refer to."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    for model in (Problem, ImageRequest, BatchRequest, InferenceError, InferenceRequest):
+    for model in (Problem, ImageRequest, BatchRequest, FieldBatchRequest, InferenceError, InferenceRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema

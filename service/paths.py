@@ -58,10 +58,18 @@ class Constraints:
     lengths: tuple[int, int] | None = None
     check: Check | None = None
 
+    def allow_one(self) -> bool:
+        """Whether a single digit may be all."""
+        return self.check is None and (self.lengths is None or self.lengths[0] <= 1)
+
     def allow(self, path: Path) -> bool:
         if self.lengths is not None and not self.lengths[0] <= len(path.text) <= self.lengths[1]:
             return False
         return self.check is None or (path.remainder == 0 and len(path.text) > 1)
+
+
+# Nothing is known of the number.
+ANY = Constraints()
 
 
 def best_paths(count: int, steps: Sequence[Step], constraints: Constraints) -> list[Path]:
@@ -94,7 +102,7 @@ def _buckets(constraints: Constraints) -> tuple[Callable[[Path], Hashable], int]
         return lambda path: (len(path.text), path.remainder), BEAM_OF_CHECK
     if constraints.lengths is not None:
         return lambda path: len(path.text), BEAM_OF_LENGTH
-    return lambda path: 0, BEAM
+    return lambda _: 0, BEAM
 
 
 def _extend(step: Step, rest: Path, check: Check | None) -> Path:

@@ -10,11 +10,14 @@ from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from service import decisions, images, ink, preprocessing
+from service import decisions, fields, images, ink, preprocessing
 from service.classifier import DigitClassifier
-from service.decisions import Decision, Reason
-from service.errors import ServiceError
+from service.decisions import Decision, FieldCalibration, Reason
+from service.errors import InvalidImage, ServiceError
+from service.fields import Candidates, FieldReading
+from service.paths import ANY, Constraints
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,11 @@ class Digit:
     noticed: frozenset[str]
 
 
+def _normalize(found: ink.Ink) -> "Digit | Reading":
+    pixels = preprocessing.normalize(found)
+    return _BLANK if pixels is None else Digit(pixels, found.noticed)
+
+
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
 
 Source = bytes | images.Page | Digit | ServiceError
@@ -64,7 +72,7 @@ Source = bytes | images.Page | Digit | ServiceError
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads pictures of single digits with one classifier."""
+    """Reads pictures of single digits, and of numbers, with one classifier."""
 
     classifier: DigitClassifier
     max_pixels: int = images.DEFAULT_MAX_PIXELS
@@ -108,10 +116,9 @@ class Reader:
         finally:
             decoded = perf_counter()
             timings.decode += decoded - started
-        found = ink.find_ink(image)
-        pixels = preprocessing.normalize(found)
+        digit = _normalize(ink.find_ink(image))
         timings.normalize += perf_counter() - decoded
-        return _BLANK if pixels is None else Digit(pixels, found.noticed)
+        return digit
 
     def decide(
         self, digit: Digit, probabilities: NDArray[np.float32], reject: np.float32, accept_at: float | None = None
@@ -122,6 +129,84 @@ class Reader:
         threshold = self.default_accept_at if accept_at is None else accept_at
         decision, reasons = decisions.decide(digit.noticed, confidence, float(reject), threshold)
         return Reading(best, confidence, probabilities, float(reject), decision, reasons, digit.pixels)
+
+    def read_field(
+        self,
+        source: Source,
+        constraints: Constraints = ANY,
+        *,
+        accept_at: float | None = None,
+        timings: Timings | None = None,
+    ) -> FieldReading | ServiceError:
+        """Read the number in one picture; a picture with one mark in it is read as `read` does.
+
+        Args:
+            source: an encoded picture, a page of an opened one, or the error of one that could not be had.
+            constraints: what is known of the number.
+            accept_at: least confidence of the whole number to accept at, as in `read`.
+            timings: the seconds that each stage took are added.
+        """
+        timings = timings or Timings()
+        if isinstance(source, ServiceError | Digit):
+            return source if isinstance(source, ServiceError) else InvalidImage("a normalised digit is no field")
+        started = perf_counter()
+        try:
+            image = images.decode(source, max_pixels=self.max_pixels)
+        except ServiceError as error:
+            return error
+        finally:
+            timings.decode += perf_counter() - started
+        return self._read_field_image(image, constraints, accept_at, timings)
+
+    def _read_field_image(
+        self, image: Image.Image, constraints: Constraints, accept_at: float | None, timings: Timings
+    ) -> FieldReading:
+        started, inferred = perf_counter(), timings.infer
+
+        def predict(digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            begun = perf_counter()
+            answers = self.classifier.predict(digits)
+            timings.infer += perf_counter() - begun
+            timings.digits += len(digits)
+            return answers
+
+        found = fields.find_candidates(image, predict)
+        reading = fields.BLANK if found is None else self._choose(found, constraints, accept_at)
+        if len(reading.text) <= 1 and not reading.separators:
+            reading = self._as_one_digit(image, reading, constraints, accept_at, predict)
+        timings.normalize += perf_counter() - started - (timings.infer - inferred)
+        return reading
+
+    def _choose(self, found: Candidates, constraints: Constraints, accept_at: float | None) -> FieldReading:
+        calibration = self.classifier.record.fields or fields.UNCALIBRATED
+        threshold = self._field_accept_at(calibration) if accept_at is None else accept_at
+        return fields.read(found, constraints=constraints, calibration=calibration, accept_at=threshold)
+
+    def _field_accept_at(self, calibration: FieldCalibration) -> float:
+        if self.accept_at is not None:
+            return self.accept_at
+        return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, calibration.thresholds)
+
+    def _as_one_digit(
+        self,
+        image: Image.Image,
+        reading: FieldReading,
+        constraints: Constraints,
+        accept_at: float | None,
+        predict: fields.Predict,
+    ) -> FieldReading:
+        """The answer of the other way, by which a picture of a single digit is read, where a single one is allowed."""
+        found = ink.find_ink(image)
+        digit = _normalize(found)
+        if isinstance(digit, Reading) or found.box is None:
+            return fields.BLANK
+        if not constraints.allow_one():
+            return reading
+        probabilities, rejects = predict(digit.pixels[np.newaxis])
+        single = self.decide(digit, probabilities[0], rejects[0], accept_at)
+        return fields.of_one_digit(
+            probabilities[0], single.reject, single.decision, single.reasons, fields.place(found, found.box)
+        )
 
     @cached_property
     def default_accept_at(self) -> float:

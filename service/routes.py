@@ -9,7 +9,8 @@ import base64
 import io
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -20,19 +21,33 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from service import decisions, images, openapi, uploads
 from service.admission import Ticket
+from service.decisions import Threshold
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError
+from service.fields import UNCALIBRATED, FieldReading
 from service.reader import Digit, Reading, Source, Timings
-from service.schemas import BatchPrediction, ModelDescription, Prediction, ReadOptions
+from service.schemas import (
+    BatchPrediction,
+    DecideOptions,
+    FieldBatchPrediction,
+    FieldItemOptions,
+    FieldOptions,
+    FieldPrediction,
+    ModelDescription,
+    Prediction,
+    ReadOptions,
+)
 from service.state import State
 
 router = APIRouter(tags=["reading"])
 
 T = TypeVar("T")
+R = TypeVar("R", Reading, FieldReading)
+Options = TypeVar("Options", bound=BaseModel)
 
 _DEFAULTS = ReadOptions()  # type: ignore[call-arg]
 
@@ -75,7 +90,54 @@ async def predict_batch(request: Request) -> Response:
     state.metrics.observe_readings(results)
     answer = {
         "results": [
-            _batch_result(index, item, result, options)
+            _batch_result(index, item, result, partial(_prediction, options=options))
+            for index, (item, result) in enumerate(zip(items, results, strict=True))
+        ],
+        "counts": _counts(results),
+        "model": state.model_name,
+    }
+    return _json(answer, timing(state, timings))
+
+
+@router.post(
+    "/predict/field",
+    summary="Read the number in one picture",
+    response_model=FieldPrediction,
+    responses=openapi.problems(400, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=openapi.PREDICT_FIELD,
+)
+async def predict_field(request: Request) -> Response:
+    state: State = request.scope["state"]["service"]
+    options = _query(request, FieldOptions)
+    timings = Timings()
+    with state.admission.admit() as ticket:
+        async with Deadline(request, state):
+            reading = await _read_field(request, state, ticket, options, timings)
+    state.metrics.observe_fields([reading])
+    answer = _field(reading)
+    answer["model"] = state.model_name
+    return _json(answer, timing(state, timings))
+
+
+@router.post(
+    "/predict/field/batch",
+    summary="Read the numbers in many pictures",
+    response_model=FieldBatchPrediction,
+    responses=openapi.problems(400, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=openapi.PREDICT_FIELD_BATCH,
+)
+async def predict_field_batch(request: Request) -> Response:
+    state: State = request.scope["state"]["service"]
+    options = _query(request, FieldOptions)
+    timings = Timings()
+    with state.admission.admit() as ticket:
+        async with Deadline(request, state):
+            items, results = await _read_fields(request, state, ticket, options, timings)
+    state.metrics.batch_items.observe(len(items))
+    state.metrics.observe_fields(results)
+    answer = {
+        "results": [
+            _batch_result(index, item, result, _field)
             for index, (item, result) in enumerate(zip(items, results, strict=True))
         ],
         "counts": _counts(results),
@@ -140,6 +202,55 @@ async def _read_many(
         return items, state.reader.read(_until(abandoned, items), accept_at=accept_at, timings=timings)
 
     return await in_thread(request, state, read, timings)
+
+
+async def _read_field(
+    request: Request, state: State, ticket: Ticket, options: FieldOptions, timings: Timings
+) -> FieldReading:
+    started = perf_counter()
+    body = await uploads.receive_one(request, state.limits, ticket)
+    timings.read = perf_counter() - started
+    ticket.add(images=1)
+    constraints, accept_at = options.constraints(), _field_accept_at(options, state)
+
+    def read(_: threading.Event) -> FieldReading | ServiceError:
+        picture = uploads.one(body, state.limits)
+        return state.reader.read_field(picture, constraints, accept_at=accept_at, timings=timings)
+
+    return _or_raise(await in_thread(request, state, read, timings))
+
+
+async def _read_fields(
+    request: Request, state: State, ticket: Ticket, options: FieldOptions, timings: Timings
+) -> tuple[list[uploads.Upload], list[FieldReading | ServiceError]]:
+    started = perf_counter()
+    body = await uploads.receive_many(request, state.limits, ticket)
+    timings.read = perf_counter() - started
+
+    def read(abandoned: threading.Event) -> tuple[list[uploads.Upload], list[FieldReading | ServiceError]]:
+        items = uploads.many(body, state.limits)
+        ticket.add(images=len(items))
+        results: list[FieldReading | ServiceError] = []
+        for item in items:
+            if abandoned.is_set():
+                raise ClientDisconnect
+            results.append(_read_item(item, state, options, timings))
+        return items, results
+
+    return await in_thread(request, state, read, timings)
+
+
+def _read_item(
+    item: uploads.Upload, state: State, options: FieldOptions, timings: Timings
+) -> FieldReading | ServiceError:
+    """One field of a batch; what its JSON item says of it wins over the query."""
+    try:
+        own = FieldItemOptions(**item.options)
+    except ValidationError as exc:
+        return InvalidRequest(_explain(exc, "member", FieldItemOptions))
+    asked = options.model_copy(update=own.model_dump(exclude_unset=True))
+    accept_at = _field_accept_at(asked, state)
+    return state.reader.read_field(item.source, asked.constraints(), accept_at=accept_at, timings=timings)
 
 
 def _until(abandoned: threading.Event, items: Sequence[uploads.Upload]) -> Iterator[Source]:
@@ -209,30 +320,45 @@ class Deadline:
 
 
 def _options(request: Request) -> ReadOptions:
-    query: bytes = request.scope["query_string"]
-    if not query:
-        return _DEFAULTS
+    return _query(request, ReadOptions) if request.scope["query_string"] else _DEFAULTS
+
+
+def _query(request: Request, model: type[Options]) -> Options:
+    query = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
     try:
-        return ReadOptions(**dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))  # type: ignore[arg-type]
+        return model(**query)
     except ValidationError as exc:
-        raise InvalidRequest("; ".join(_explain(problem) for problem in exc.errors())) from exc
+        raise InvalidRequest(_explain(exc, "query parameter", model)) from exc
 
 
-def _explain(problem: Any) -> str:
+def _explain(error: ValidationError, what: str, model: type[BaseModel]) -> str:
+    return "; ".join(_explain_one(problem, what, model) for problem in error.errors())
+
+
+def _explain_one(problem: Any, what: str, model: type[BaseModel]) -> str:
     name = problem["loc"][-1]
     if problem["type"] == "extra_forbidden":
-        return f"there is no query parameter '{name[:60]}'; allowed are {', '.join(ReadOptions.model_fields)}"
+        return f"there is no {what} '{name[:60]}'; allowed are {', '.join(model.model_fields)}"
     message = problem["msg"].removeprefix("Value error, ")
     value = str(problem["input"])[:60]
-    return f"the query parameter '{name}' has the value {value!r}: {message[:1].lower()}{message[1:]}"
+    return f"the {what} '{name}' has the value {value!r}: {message[:1].lower()}{message[1:]}"
 
 
-def _accept_at(options: ReadOptions, state: State) -> float | None:
+def _accept_at(options: DecideOptions, state: State) -> float | None:
+    return _chosen(options, state.record.thresholds)
+
+
+def _field_accept_at(options: DecideOptions, state: State) -> float | None:
+    return _chosen(options, (state.record.fields or UNCALIBRATED).thresholds)
+
+
+def _chosen(options: DecideOptions, thresholds: Mapping[str, Threshold | None]) -> float | None:
+    """The least confidence to accept at that the query asks for; None where it does not."""
     if options.accept_at is not None:
         return options.accept_at
     if "target_error" not in options.model_fields_set:
         return None
-    return decisions.accept_at_for(options.target_error, state.record.thresholds)
+    return decisions.accept_at_for(options.target_error, thresholds)
 
 
 def _or_raise(result: T | ServiceError) -> T:
@@ -265,16 +391,38 @@ def _png(reading: Reading) -> str | None:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def _field(reading: FieldReading) -> dict[str, Any]:
+    digits = [
+        {
+            "digit": digit.digit,
+            "confidence": np.float32(digit.confidence),
+            "probabilities": digit.probabilities,
+            "box": digit.box,
+        }
+        for digit in reading.digits
+    ]
+    return {
+        "text": reading.text,
+        "confidence": np.float32(reading.confidence),
+        "alternatives": reading.alternatives,
+        "separators": reading.separators,
+        "digits": digits,
+        "weakest": reading.weakest,
+        "decision": reading.decision,
+        "reasons": reading.reasons,
+    }
+
+
 def _batch_result(
-    index: int, item: uploads.Upload, result: Reading | ServiceError, options: ReadOptions
+    index: int, item: uploads.Upload, result: R | ServiceError, describe: Callable[[R], dict[str, Any]]
 ) -> dict[str, Any]:
     if isinstance(result, ServiceError):
         error = {"code": result.code, "title": result.title, "detail": result.detail}
         return {"index": index, "id": item.id, "prediction": None, "error": error}
-    return {"index": index, "id": item.id, "prediction": _prediction(result, options), "error": None}
+    return {"index": index, "id": item.id, "prediction": describe(result), "error": None}
 
 
-def _counts(results: Sequence[Reading | ServiceError]) -> dict[str, int]:
+def _counts(results: Sequence[Reading | FieldReading | ServiceError]) -> dict[str, int]:
     counts = Counter("error" if isinstance(result, ServiceError) else result.decision for result in results)
     return {"items": len(results)} | {name: counts[name] for name in ("accept", "review", "reject", "error")}
 

@@ -4,11 +4,14 @@ Answers are not built from these models: validating what the service itself just
 A test compares every kind of answer with them instead.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from service.checks import CHECKS
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason
+from service.paths import MAX_DIGITS, Constraints
 
 # A 7 of 24x24 pixels, for the examples.
 _SEVEN = (
@@ -24,8 +27,8 @@ def _promised(value: float) -> float:
     return value
 
 
-class ReadOptions(BaseModel):
-    """Query parameters of the reading routes."""
+class DecideOptions(BaseModel):
+    """Query parameters of all reading routes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,9 +40,50 @@ class ReadOptions(BaseModel):
     accept_at: float | None = Field(
         None, ge=0, le=1, description="Least confidence to accept at; wins over `target_error`."
     )
+
+
+class ReadOptions(DecideOptions):
+    """Query parameters of the routes that read digits."""
+
     include: Literal["image"] | None = Field(
         None, description="`image` adds the exact 28x28 picture the network saw, as a base64 PNG."
     )
+
+
+_LENGTH = re.compile(r"([0-9]{1,2})(?:-([0-9]{1,2}))?")
+
+
+def _length(value: object) -> object:
+    """A length or a range of lengths as text; a JSON item may give a number."""
+    if value is None:
+        return None
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    found = _LENGTH.fullmatch(text) if isinstance(text, str) else None
+    if found is None or not 1 <= int(found[1]) <= int(found[2] or found[1]) <= MAX_DIGITS:
+        raise ValueError(f"must be a number of digits such as 5, or a range such as 3-8, of 1 to {MAX_DIGITS}")
+    return text
+
+
+class FieldItemOptions(BaseModel):
+    """What is known of the number in one field."""
+
+    length: Annotated[str | None, BeforeValidator(_length)] = Field(
+        None, description="Number of digits, `5`, or a range, `3-8`.", examples=["5"]
+    )
+    check: Literal["luhn", "mod11", "ean"] | None = Field(
+        None, description="Check digit at the end: ISO/IEC 7812-1; ISO 2108 with ISBN-10's weights; GS1."
+    )
+    accept_at: float | None = Field(
+        None, ge=0, le=1, description="Least confidence to accept at; wins over `target_error`."
+    )
+
+    def constraints(self) -> Constraints:
+        low, _, high = (self.length or "").partition("-")
+        return Constraints((int(low), int(high or low)) if low else None, CHECKS[self.check] if self.check else None)
+
+
+class FieldOptions(FieldItemOptions, DecideOptions):
+    """Query parameters of the routes that read fields."""
 
 
 class ModelName(BaseModel):
@@ -96,6 +140,60 @@ class BatchPrediction(BaseModel):
     model: ModelName
 
 
+BoxEdges = Annotated[list[int], Field(min_length=4, max_length=4, examples=[[12, 8, 40, 61]])]
+
+
+class FieldDigit(BaseModel):
+    """One digit of a field."""
+
+    digit: int = Field(ge=0, le=9, examples=[9])
+    confidence: float = Field(ge=0, le=1, examples=[0.9987])
+    probabilities: list[float] = Field(description="Ten calibrated probabilities in digit order.")
+    box: BoxEdges = Field(description="Left, top, right, bottom in pixels of the upright upload.")
+
+
+class FieldSeparator(BaseModel):
+    kind: Literal["comma", "point", "dash", "currency", "star", "mark"]
+    box: BoxEdges
+
+
+class FieldAlternative(BaseModel):
+    text: str = Field(examples=["90710"])
+    confidence: float = Field(ge=0, le=1)
+
+
+class ItemField(BaseModel):
+    """The reading of one field."""
+
+    text: str = Field(description="The number's digits; empty where there is none.", examples=["90210"])
+    confidence: float = Field(ge=0, le=1, description="Of the whole number.", examples=[0.9931])
+    alternatives: list[FieldAlternative] = Field(max_length=3, description="Other numbers it may be.")
+    separators: list[FieldSeparator] = Field(description="Marks that were skipped.")
+    digits: list[FieldDigit]
+    weakest: int | None = Field(description="Index in `digits` of the one that is least sure.", examples=[2])
+    decision: Decision = Field(description="accept: use it unread; review: let a person look; reject: no number.")
+    reasons: list[Reason] = Field(description="Why it was not accepted.", examples=[[]])
+
+
+class FieldPrediction(ItemField):
+    model: ModelName
+
+
+class FieldBatchResult(BaseModel):
+    index: int
+    id: str | int = Field(description="The caller's id, the file's name, the archive member's name or `page-3`.")
+    prediction: ItemField | None
+    error: ItemError | None
+
+
+class FieldBatchPrediction(BaseModel):
+    """One entry per field, in the order they came."""
+
+    results: list[FieldBatchResult]
+    counts: Counts
+    model: ModelName
+
+
 class Problem(BaseModel):
     """An error, as RFC 9457 describes it."""
 
@@ -122,6 +220,16 @@ class BatchRequest(BaseModel):
     )
 
 
+class BatchField(BatchImage, FieldItemOptions):
+    pass
+
+
+class FieldBatchRequest(BaseModel):
+    images: list[BatchField | Any] = Field(
+        min_length=1, description="One object a field; an entry that is none is answered with its error."
+    )
+
+
 class Health(BaseModel):
     live: bool
     ready: bool
@@ -145,6 +253,7 @@ class ModelDescription(ModelName):
     input: Tensor
     outputs: list[Tensor]
     thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
+    fields: dict[str, Any] | None = Field(description="The same for whole numbers, with what makes their confidence.")
     training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
     metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")
 

@@ -10,6 +10,7 @@ than too few: which of them are right is for the network to say.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ class Marks:
         """The ink of a mark, uint8 `[height, width]` of its box."""
         mark = self.marks[index]
         window = slice(mark.top, mark.bottom), slice(mark.left, mark.right)
-        return density[window] * (self.labels[window] == index + 1)
+        return np.where(self.labels[window] == index + 1, density[window], np.uint8(0))
 
     def may_be_several(self, index: int) -> bool:
         return self.marks[index].width >= CUT_FROM * self.height
@@ -158,7 +159,9 @@ def _lies_in(mark: Mark, box: Box, height: float) -> bool:
     if not (left <= middle < right and top <= centre < bottom) or mark.area < SPECK * height * height:
         return False
     room = 0.12 * min(right - left, bottom - top)
-    at_rim = mark.right <= left + room or mark.left >= right - room or mark.bottom <= top + room or mark.top >= bottom - room
+    at_rim = (
+        mark.right <= left + room or mark.left >= right - room or mark.bottom <= top + room or mark.top >= bottom - room
+    )
     return not at_rim
 
 
@@ -197,7 +200,7 @@ def find_segments(pieces: Pieces) -> Iterator[Segment]:
 
 def _are_two(pieces: list[Piece], height: float) -> bool:
     """Whether pieces of different marks are tall and stand beside each other: no digit is made so, but of cuts."""
-    for piece, after in zip(pieces, pieces[1:], strict=False):
+    for piece, after in pairwise(pieces):
         if piece.mark != after.mark and min(piece.height, after.height) > 0.6 * height:
             overlap = piece.box[2] - after.box[0]
             if overlap < 0.3 * min(piece.width, after.width):
@@ -263,7 +266,10 @@ def _measure(flat: Labels, index: Labels, width: int) -> dict[int, Piece]:
     lows = np.minimum.reduceat(columns, starts), np.minimum.reduceat(rows, starts)
     highs = np.maximum.reduceat(columns, starts) + 1, np.maximum.reduceat(rows, starts) + 1
     columns_of = (part.tolist() for part in (keys, areas, *lows, *highs))
-    return {key: Piece((left, top, right, bottom), area, 0) for key, area, left, top, right, bottom in zip(*columns_of, strict=True)}
+    return {
+        key: Piece((left, top, right, bottom), area, 0)
+        for key, area, left, top, right, bottom in zip(*columns_of, strict=True)
+    }
 
 
 def _spread(labels: Labels) -> Labels:

@@ -81,6 +81,7 @@ class State:
                 _tensor("reject", "float32", ["N"], "probability that this is no digit"),
             ],
             "thresholds": thresholds,
+            "fields": asdict(record.fields) if record.fields else None,
             "training": record.training,
             "metrics": record.metrics,
         }

@@ -12,8 +12,8 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -81,10 +81,14 @@ class Body:
 
 @dataclass(frozen=True)
 class Upload:
-    """One picture of a batch: the id it is answered with, and its bytes, its page, or why it cannot be read."""
+    """One picture of a batch: the id it is answered with, and its bytes, its page, or why it cannot be read.
+
+    `options` is what else a JSON item says.
+    """
 
     id: str | int
     source: bytes | images.Page | ServiceError
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 async def receive_one(request: Request, limits: Limits, ticket: Ticket) -> Body:
@@ -333,8 +337,9 @@ def _json_upload(index: int, entry: Any, limits: Limits) -> Upload:
     identity = fallback if entry.get("id") is None else entry["id"]
     if isinstance(identity, bool) or not isinstance(identity, str | int):
         return Upload(fallback, InvalidRequest("the member 'id' must be a string or an integer"))
+    options = {name: value for name, value in entry.items() if name not in ("id", "image")}
     try:
-        return Upload(identity, _limited(_decode_base64(_member(entry, "image")), limits.image_bytes))
+        return Upload(identity, _limited(_decode_base64(_member(entry, "image")), limits.image_bytes), options)
     except ServiceError as error:
         return Upload(identity, error)
 
