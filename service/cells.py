@@ -40,15 +40,27 @@ def find_cells(mask: Mask) -> Cells | None:
     tallest = max(frames, key=lambda mark: mark.area)
     frames = [mark for mark in frames if abs(mark.height - tallest.height) <= UNEVEN * tallest.height]
     left, top, right, bottom = bounding_box(frames)
-    framed = paint(runs, [run for mark in frames for run in mark.runs])[top:bottom, left:right]
-    grid, _ = find_grid(framed)
+    framed = paint(runs, [run for mark in frames for run in mark.runs])
     lines = np.zeros_like(mask)
-    lines[top:bottom, left:right] = grid
+    lines[top:bottom, left:right] = find_grid(framed[top:bottom, left:right])[0]
     boxes: list[Box] = []
     for frame in sorted(frames, key=lambda mark: mark.left):
-        boxes += _divide(frame, paint(runs, frame.runs))
+        window = slice(frame.top, frame.bottom), slice(frame.left, frame.right)
+        inside = paint(runs, frame.runs)[window]
+        upright = _full_columns(inside)
+        lines[window] |= inside & (upright | _full_columns(inside.T)[:, np.newaxis])
+        boxes += _divide(frame, inside, upright)
     usual = float(np.median([box[2] - box[0] for box in boxes]))
     return Cells(lines, [box for box in boxes if box[2] - box[0] >= GAP * usual])
+
+
+def _full_columns(ink: Mask) -> Mask:
+    """Columns that a line fills from top to bottom, with their neighbours: where it lies straight."""
+    full = ink.mean(axis=0) >= COVER
+    grown = full.copy()
+    grown[1:] |= full[:-1]
+    grown[:-1] |= full[1:]
+    return grown
 
 
 def _is_frame(mark: Mark, runs: Runs) -> bool:
@@ -64,11 +76,11 @@ def _is_frame(mark: Mark, runs: Runs) -> bool:
     return all(float(side.mean()) >= COVER for side in sides)
 
 
-def _divide(frame: Mark, ink: Mask) -> list[Box]:
+def _divide(frame: Mark, inside: Mask, upright: Mask) -> list[Box]:
     """The boxes between the upright lines of one frame."""
-    inside = ink[frame.top : frame.bottom, frame.left : frame.right]
     _, positions = find_grid(inside)
-    edges = [0.0, *(x for x in positions if 0.05 * frame.height < x < frame.width - 0.05 * frame.height), frame.width]
+    straight = np.flatnonzero(upright).tolist()
+    edges = sorted([0.0, *positions, *straight, float(frame.width)])
     return [
         (frame.left + round(left), frame.top, frame.left + round(right), frame.bottom)
         for left, right in pairwise(edges)

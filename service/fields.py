@@ -7,18 +7,18 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service import cells, ink, segments
+from service import cells, ink, scores, segments
 from service.decisions import REJECT_AT, TARGET_ERRORS, Decision, FieldCalibration, Reason
 from service.lines import find_rules
 from service.marks import Box, Mask
-from service.paths import Constraints, Path, Step, best_paths, safe_log, shares
+from service.paths import Constraints, Path, Step, best_paths, shares
 from service.preprocessing import normalize_crop
+from service.scores import Candidates
 from service.segments import Pieces, Segment
 
 # Shorter side, in pixels, to which a picture is reduced at least: digits of a field are about half as high. Where
@@ -28,12 +28,6 @@ FINE_HEIGHT, FINE_MARGIN = 24, 0.4
 # More pieces than a number of 64 digits has are no number, and would take too long.
 MAX_PIECES = 160
 
-# --- how likely sizes are, in nats; heights and widths in parts of the writing's height -------------------------------
-
-# A digit of at least this height costs nothing; each halving below it costs so much.
-FULL_HEIGHT, SMALL = 0.7, 6.0
-# A digit wider than this part of its own height costs so much for each time it is as wide again.
-FULL_WIDTH, WIDE = 0.95, 6.0
 # Digits that the network is asked for beside the likeliest.
 GUESSES = 3
 # Leaving out a mark: a small one may be a separator, a tall one hardly, and a part of a mark never.
@@ -45,6 +39,8 @@ SMALL_HEIGHT, SMALL_AREA = 0.4, 0.12
 SURE = 0.95
 
 # --- separators ---
+# A mark of this height is as tall as a digit.
+TALL = 0.7
 DASH_ASPECT = 1.6
 POINT_HEIGHT = 0.22
 LOW = 0.55
@@ -101,33 +97,19 @@ class FieldReading:
 BLANK = FieldReading("", 0.0, (), (), (), None, Decision.REJECT, (Reason.BLANK,))
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Segments of a field and what the network says of each.
-
-    `probabilities` is float32 `[N, 10]`, `rejects` float32 `[N]` for N segments.
-    """
-
-    pieces: Pieces
-    segments: list[Segment]
-    probabilities: NDArray[np.float32]
-    rejects: NDArray[np.float32]
-    scale: int
-    offset: tuple[int, int]
-    faint: bool
-
-
 def find_candidates(image: Image.Image, predict: Predict) -> Candidates | None:
     """What may be digits in an upright picture of mode "L" or "RGB"; None where there is no ink."""
-    found = _look(image, predict, (0, 0))
-    if found is None or found.scale == 1 or found.pieces.height >= FINE_HEIGHT:
-        return found
-    offset, window = _around(found, image.size)
-    return _look(image.crop(window), predict, offset) or found
-
-
-def _look(image: Image.Image, predict: Predict, offset: tuple[int, int]) -> Candidates | None:
     scale = -(-min(image.size) // WORK_SIDE)
+    found = _look(image, predict, scale)
+    if found is None or scale == 1 or found.pieces.height >= FINE_HEIGHT:
+        return found
+    # Cells are found by their frames, so these must stay in view.
+    offset, window = ((0, 0), (0, 0, *image.size)) if found.pieces.in_cells else _around(found, image.size)
+    finer = max(1, int(scale * found.pieces.height / (2 * FINE_HEIGHT)))
+    return _look(image.crop(window), predict, finer, offset) or found
+
+
+def _look(image: Image.Image, predict: Predict, scale: int, offset: tuple[int, int] = (0, 0)) -> Candidates | None:
     printed = _Printed()
     writing = ink.find_writing(image, scale, printed)
     if writing is None:
@@ -258,41 +240,23 @@ def features(paths: Sequence[Path]) -> tuple[float, ...]:
 
 
 def _steps(candidates: Candidates) -> list[Step]:
-    pieces, height = candidates.pieces, candidates.pieces.height
-    probabilities, rejects = candidates.probabilities, candidates.rejects
-    steps = [
-        Step(index, index, None, _skip_score(pieces, index, in_cells=pieces.in_cells), -1)
-        for index in range(len(pieces.pieces))
-    ]
+    pieces, probabilities = candidates.pieces, candidates.probabilities
+    steps = [Step(index, index, None, _skip_score(pieces, index), -1) for index in range(len(pieces.pieces))]
+    fits = (scores.segment_features(candidates) @ scores.SEGMENT_WEIGHTS).tolist()
+    logs = np.log(np.maximum(probabilities, scores.LEAST))
+    behind = scores.GUESS_WEIGHT * (logs - logs.max(axis=1, keepdims=True))
     likeliest = np.argsort(-probabilities, axis=1)[:, :GUESSES]
     for index, segment in enumerate(candidates.segments):
-        fits = _size_score(segment.box, height) + safe_log(1 - float(rejects[index]))
         for digit in likeliest[index].tolist():
-            score = fits + safe_log(float(probabilities[index][digit]))
+            score = fits[index] + float(behind[index, digit])
             steps.append(Step(segment.first, segment.last, digit, score, index))
     return steps
 
 
-def _size_score(box: Box, height: float) -> float:
-    left, top, right, bottom = box
-    tall, wide = (bottom - top) / height, (right - left) / (bottom - top)
-    score = min(
-        0.0,
-        SMALL
-        * log(
-            tall / FULL_HEIGHT,
-        )
-        / log(2),
-    )
-    if wide > FULL_WIDTH:
-        score -= WIDE * log(wide / FULL_WIDTH) / log(2)
-    return score
-
-
-def _skip_score(pieces: Pieces, index: int, *, in_cells: bool) -> float:
+def _skip_score(pieces: Pieces, index: int) -> float:
     piece = pieces.pieces[index]
     height = pieces.height
-    if not in_cells and sum(other.mark == piece.mark for other in pieces.pieces) > 1:
+    if not pieces.in_cells and sum(other.mark == piece.mark for other in pieces.pieces) > 1:
         return -SKIP_PART
     if piece.height <= SMALL_HEIGHT * height and piece.area <= SMALL_AREA * height * height:
         return -SKIP_SMALL
@@ -315,7 +279,7 @@ def _kind(pieces: Pieces, index: int, digits: Sequence[int]) -> str:
     piece, height = pieces.pieces[index], pieces.height
     if piece.height > SMALL_HEIGHT * height:
         at_end = not digits or index < digits[0] or index > digits[-1]
-        return "currency" if at_end and piece.height > FULL_HEIGHT * height else "mark"
+        return "currency" if at_end and piece.height > TALL * height else "mark"
     if piece.width >= DASH_ASPECT * piece.height and piece.width >= POINT_HEIGHT * height:
         return "dash"
     if (piece.box[1] + piece.box[3]) / 2 < pieces.base - LOW * height:

@@ -28,6 +28,8 @@ WHOLE = 0.85
 MAX_LINES = 6
 # And in a grid: the double lines of 15 cells.
 MAX_GRID_LINES = 32
+# Of what lies between its ends, the least that an upright line of a grid covers.
+MIN_GRID_COVER = 0.95
 # Of the side, how near a line comes to the rim: with both ends, or in a frame with one while the other ends at a
 # corner. A frame may also lie further in, if there is writing inside; without, it could be a square 0.
 AT_RIM, AT_CORNER, INSIDE = 0.04, 0.25, 0.12
@@ -152,6 +154,8 @@ def find_rules(mask: Mask) -> Mask | None:
 def find_grid(mask: Mask) -> tuple[Mask, list[float]]:
     """Pixels of all lines of a mask that is cut out along a frame, and where at mid-height the upright ones stand."""
     upright, level = _find(mask, MAX_GRID_LINES), _find(mask.T, MAX_GRID_LINES)
+    # A 1 that touches the frame does not reach from side to side.
+    upright.lines = [line for line in upright.lines if line.cover >= MIN_GRID_COVER]
     return _paint(upright, level, mask.shape), sorted(line.position for line in upright.lines)
 
 

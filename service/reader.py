@@ -16,8 +16,9 @@ from service import decisions, fields, images, ink, preprocessing
 from service.classifier import DigitClassifier
 from service.decisions import Decision, FieldCalibration, Reason
 from service.errors import InvalidImage, ServiceError
-from service.fields import Candidates, FieldReading
+from service.fields import FieldReading
 from service.paths import ANY, Constraints
+from service.scores import Candidates
 
 
 @dataclass(frozen=True)
