@@ -33,7 +33,7 @@ GUESSES = 3
 # Leaving out a mark: a small one may be a separator, a tall one hardly, and a part of a mark never.
 SKIP_SMALL, SKIP_TALL, SKIP_PART = 0.7, 6.0, 12.0
 # Up to this height, and this area as part of the squared height, a mark is small.
-SMALL_HEIGHT, SMALL_AREA = 0.4, 0.12
+SMALL_HEIGHT, SMALL_AREA = 0.4, 0.25
 
 # A mark that the network is so sure of is one digit.
 SURE = 0.95

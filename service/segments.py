@@ -30,6 +30,9 @@ SPECK, LEAST = 0.004, 0.02
 CUT_FROM, CUT_APART = 0.5, 0.1
 # The most ink that a cut goes through, in widths of a stroke: where digits touch it is one, through a loop two.
 MAX_CUT = 4.0
+# A mark up to this height is a dash, a point or the like, however wide; up to this height, or width, at the rim it is
+# what remains of something else.
+FLAT, REMAINS = 0.38, 0.25
 # A mark up to this part of its height wide may be one digit.
 ONE_WIDTH = 1.05
 # What a cut pays for a step to the side, in pixels of ink.
@@ -111,7 +114,8 @@ class Marks:
         return np.where(self.labels[window] == index + 1, density[window], np.uint8(0))
 
     def may_be_several(self, index: int) -> bool:
-        return self.marks[index].width >= CUT_FROM * self.height
+        mark = self.marks[index]
+        return mark.width >= CUT_FROM * self.height and mark.height > FLAT * self.height
 
     def may_be_one(self, index: int) -> bool:
         mark = self.marks[index]
@@ -123,7 +127,8 @@ def label_marks(writing: Writing) -> Marks | None:
     runs = find_runs(writing.mask)
     marks = find_marks(runs)
     height = writing_height(marks)
-    marks = [mark for mark in marks if mark.area >= max(3.0, SPECK * height * height)]
+    speck = max(3.0, SPECK * height * height)
+    marks = [mark for mark in marks if mark.area >= speck and not _is_remains(mark, height, runs.shape)]
     if not marks:
         return None
     numbers = np.zeros(len(runs.start), np.intp)
@@ -163,6 +168,13 @@ def _lies_in(mark: Mark, box: Box, height: float) -> bool:
         mark.right <= left + room or mark.left >= right - room or mark.bottom <= top + room or mark.top >= bottom - room
     )
     return not at_rim
+
+
+def _is_remains(mark: Mark, height: float, shape: tuple[int, ...]) -> bool:
+    """Whether it is what is left of a line or a neighbour: low at the upper or lower rim, or narrow at a side."""
+    if (mark.top <= 1 or mark.bottom >= shape[0] - 1) and mark.height <= REMAINS * height:
+        return True
+    return (mark.left <= 1 or mark.right >= shape[1] - 1) and mark.width <= REMAINS * height > 0.4 * mark.height
 
 
 def writing_height(marks: list[Mark]) -> float:
