@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from training import objective
 from training.architectures import build
+from training.curriculum import SOURCES
 from training.data import Dataset, Digits
 from training.errors import RecipeError, RunError
 from training.recipe import Recipe
@@ -38,7 +39,7 @@ def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress
 
 
 # One call makes the batches of one epoch, `steps_per_epoch` of them; the last argument is the share of the epochs done.
-BATCHES: dict[str, BatchSource] = {"shuffled": shuffled}
+BATCHES: dict[str, BatchSource] = {"shuffled": shuffled, **SOURCES}
 
 
 def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bool = False) -> Run:

@@ -8,7 +8,7 @@ from training.recipe import Recipe
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_every_architecture_has_its_parameters_and_answers_with_logits(name: str) -> None:
-    model = build(ARCHITECTURES[name].recipe)
+    model = build(Recipe(name))
     assert model.count_params() == ARCHITECTURES[name].parameters
     assert np.asarray(model(np.zeros((3, 28, 28, 1), np.float32))).shape == (3, 10)
 
