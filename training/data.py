@@ -41,9 +41,9 @@ VALIDATION_SIZE = 5_000
 _IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(">u1"), 0x0C: np.dtype(">i4")}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Digits:
-    """`images` uint8 `[N, 28, 28]`, white ink on black, and `labels` uint8 `[N]`."""
+    """`images` uint8 `[N, 28, 28]`, white ink on black, and `labels` uint8 `[N]`; equal only to itself."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]

@@ -1,0 +1,55 @@
+"""An epoch of what our network is taught: as many pictures as digits, every kind in its share."""
+
+import numpy as np
+import pytest
+
+from training import curriculum
+from training.augment import GENTLE, STANDARD
+from training.curriculum import make_stock, mix, taught
+from training.data import Digits
+from training.drawing import draw_digits
+from training.recipe import Recipe
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return Digits(*draw_digits(300, np.random.default_rng(0)))
+
+
+@pytest.fixture
+def small_stock(monkeypatch, digits):
+    stock = make_stock(digits, 60)
+    monkeypatch.setattr(curriculum, "make_stock", lambda _: stock)
+    return stock
+
+
+def test_a_stock_holds_each_kind(digits):
+    stock = make_stock(digits, 60)
+    assert len(stock.drawn) == len(stock.negatives) == len(stock.rescanned) == 60
+    assert set(stock.negatives.labels) == {10}
+    assert set(stock.drawn.labels) == set(range(10))
+
+
+def test_an_epoch_has_as_many_pictures_as_there_are_digits(digits, small_stock):
+    batches = list(taught(digits, Recipe("ours", classes=11, batch_size=64), np.random.default_rng(1)))
+    assert [len(labels) for _, labels in batches] == [64, 64, 64, 64, 44]
+    assert all(images.shape[1:] == (28, 28) and images.dtype == np.uint8 for images, _ in batches)
+
+
+def test_every_kind_has_its_share(digits):
+    labels = mix(digits, make_stock(digits, 60), np.random.default_rng(2), STANDARD).labels
+    assert (labels == 10).mean() == pytest.approx(curriculum.NEGATIVE, abs=0.01)
+
+
+def test_the_same_seed_gives_the_same_epoch(digits, small_stock):
+    recipe = Recipe("ours", classes=11)
+    first, again = (list(taught(digits, recipe, np.random.default_rng(3))) for _ in range(2))
+    assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+
+
+def test_the_last_epochs_are_gentle(digits, small_stock, monkeypatch):
+    used = []
+    monkeypatch.setattr(curriculum, "augment", lambda images, rng, how: used.append(how) or images)
+    for progress in (0.0, 0.79, 0.8, 0.99):
+        list(taught(digits, Recipe("ours", classes=11), np.random.default_rng(4), progress))
+    assert used == [STANDARD, STANDARD, GENTLE, GENTLE]
