@@ -45,8 +45,56 @@ def build_cnn_225k(classes: int) -> Any:
     )
 
 
+def build_ours(classes: int) -> Any:
+    """The released network: few convolutions where the picture is large, most of its weights where it is small.
+
+    No layer pads, and the last convolution covers all that is left. Convolution without bias, normalisation and ReLU
+    become one convolution when exported.
+    """
+    from training.backend import keras
+
+    layers = keras.layers
+
+    def convolution(size: int, channels: int) -> list[Any]:
+        return [
+            layers.Conv2D(channels, size, use_bias=False, kernel_initializer="he_normal"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+        ]
+
+    return keras.Sequential(
+        [
+            keras.Input(INPUT_SHAPE),
+            *convolution(5, 16),  # 24x24x16
+            layers.MaxPooling2D(),  # 12x12x16
+            *convolution(3, 64),  # 10x10x64
+            *convolution(3, 64),  # 8x8x64
+            layers.MaxPooling2D(),  # 4x4x64
+            *convolution(4, 128),  # 1x1x128
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(classes),
+        ],
+        name="ours",
+    )
+
+
+OURS = Recipe(
+    "ours",
+    classes=11,
+    epochs=80,
+    batches="taught",
+    optimizer="adamw",
+    learning_rate=2e-3,
+    weight_decay=0.02,
+    schedule="cosine",
+    warmup=0.05,
+    ema=0.999,
+)
+
 ARCHITECTURES: dict[str, Architecture] = {
     "cnn_225k": Architecture(build_cnn_225k, 225_034, Recipe("cnn_225k")),
+    "ours": Architecture(build_ours, 179_930, OURS),
 }
 
 

@@ -52,7 +52,7 @@ def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -
 
 
 def taught(
-    digits: Digits, recipe: Recipe, rng: np.random.Generator, progress: float = 0.0
+    digits: Digits, recipe: Recipe, rng: np.random.Generator, progress: float
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """The batches of one epoch, as many pictures in all as there are digits; `progress` is 0 to 1 over the training."""
     stock = make_stock(digits)

@@ -1,7 +1,7 @@
 """Training: a recipe, a seed and digits -> a run folder with weights, history and all that is needed to repeat it.
 
 The loop feeds batch after batch to Keras's `train_on_batch`, so a source of batches is any function from digits,
-recipe and random generator to an iterator of uint8 images `[N, 28, 28]` and labels `[N]` (10: no digit). After
+recipe, random generator and progress to an iterator of uint8 images `[N, 28, 28]` and labels `[N]` (10: no digit). After
 each epoch the whole state goes into a checkpoint; random numbers depend on seed and epoch alone, so an interrupted
 training ends with the same weights as one that ran through.
 """
@@ -17,18 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.architectures import build
+from training.curriculum import taught
 from training.data import Dataset, Digits
 from training.errors import RecipeError, RunError
 from training.recipe import Recipe
 from training.runs import Run
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-BatchSource = Callable[[Digits, Recipe, np.random.Generator], Iterator[Batch]]
+# From digits, recipe, random generator and progress, the share of the training that is done.
+BatchSource = Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]
 
 EVALUATION_BATCH = 500
 
 
-def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator) -> Iterator[Batch]:
+def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float) -> Iterator[Batch]:
     """Every digit once, in random order, as it is."""
     order = rng.permutation(len(digits))
     for start in range(0, len(order), recipe.batch_size):
@@ -37,7 +39,7 @@ def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator) -> Iterat
 
 
 # One call makes the batches of one epoch, `steps_per_epoch` of them.
-BATCHES: dict[str, BatchSource] = {"shuffled": shuffled}
+BATCHES: dict[str, BatchSource] = {"shuffled": shuffled, "taught": taught}
 
 
 def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bool = False) -> Run:
@@ -134,7 +136,8 @@ class Trainer:
         title = f"epoch {self.epoch + 1}/{self.recipe.epochs}"
         totals = {"loss": 0.0, "accuracy": 0.0}
         seen = 0
-        with tqdm(self.batches(self.digits, self.recipe, rng), total=steps, desc=title, disable=None) as bar:
+        batches = self.batches(self.digits, self.recipe, rng, self.epoch / self.recipe.epochs)
+        with tqdm(batches, total=steps, desc=title, disable=None) as bar:
             for images, labels in bar:
                 seen += len(labels)
                 for name, value in self._step(images, labels).items():
@@ -239,7 +242,11 @@ def _optimizer(recipe: Recipe, steps: int) -> Any:
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": keras.optimizers.SGD,
     }
-    return kinds[recipe.optimizer](_learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
+    optimizer = kinds[recipe.optimizer](_learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
+    if recipe.weight_decay:
+        # Decay is for kernels; scales and shifts of a normalisation have nothing to lose by growing.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
 
 
 def _learning_rate(recipe: Recipe, steps: int) -> Any:

@@ -31,7 +31,7 @@ def test_a_stock_holds_each_kind(digits):
 
 
 def test_an_epoch_has_as_many_pictures_as_there_are_digits(digits, small_stock):
-    batches = list(taught(digits, Recipe("ours", classes=11, batch_size=64), np.random.default_rng(1)))
+    batches = list(taught(digits, Recipe("ours", classes=11, batch_size=64), np.random.default_rng(1), 0))
     assert [len(labels) for _, labels in batches] == [64, 64, 64, 64, 44]
     assert all(images.shape[1:] == (28, 28) and images.dtype == np.uint8 for images, _ in batches)
 
@@ -43,7 +43,7 @@ def test_every_kind_has_its_share(digits):
 
 def test_the_same_seed_gives_the_same_epoch(digits, small_stock):
     recipe = Recipe("ours", classes=11)
-    first, again = (list(taught(digits, recipe, np.random.default_rng(3))) for _ in range(2))
+    first, again = (list(taught(digits, recipe, np.random.default_rng(3), 0)) for _ in range(2))
     assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
 
 
