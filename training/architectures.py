@@ -55,9 +55,9 @@ def build_ours(classes: int) -> Any:
 
     layers = keras.layers
 
-    def convolution(size: int, channels: int) -> list[Any]:
+    def convolution(size: int, channels: int, stride: int = 1) -> list[Any]:
         return [
-            layers.Conv2D(channels, size, use_bias=False, kernel_initializer="he_normal"),
+            layers.Conv2D(channels, size, stride, use_bias=False, kernel_initializer="he_normal"),
             layers.BatchNormalization(),
             layers.ReLU(),
         ]
@@ -65,14 +65,14 @@ def build_ours(classes: int) -> Any:
     return keras.Sequential(
         [
             keras.Input(INPUT_SHAPE),
-            *convolution(5, 16),  # 24x24x16
-            layers.MaxPooling2D(),  # 12x12x16
+            *convolution(3, 16),  # 26x26x16
+            *convolution(3, 32, stride=2),  # 12x12x32
             *convolution(3, 64),  # 10x10x64
             *convolution(3, 64),  # 8x8x64
             layers.MaxPooling2D(),  # 4x4x64
             *convolution(4, 128),  # 1x1x128
             layers.Flatten(),
-            layers.Dropout(0.3),
+            layers.Dropout(0.2),
             layers.Dense(classes),
         ],
         name="ours",
@@ -82,7 +82,7 @@ def build_ours(classes: int) -> Any:
 OURS = Recipe(
     "ours",
     classes=11,
-    epochs=80,
+    epochs=60,
     batches="taught",
     optimizer="adamw",
     learning_rate=2e-3,
@@ -94,7 +94,7 @@ OURS = Recipe(
 
 ARCHITECTURES: dict[str, Architecture] = {
     "cnn_225k": Architecture(build_cnn_225k, 225_034, Recipe("cnn_225k")),
-    "ours": Architecture(build_ours, 179_930, OURS),
+    "ours": Architecture(build_ours, 193_626, OURS),
 }
 
 
