@@ -46,6 +46,8 @@ STROKE_LEVEL = 0.95
 CORE_LEVEL = 0.4
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.65, 0.85
+# Grey levels between paper and the darkest shadow on it; what is darker and fades slowly is an enlarged picture.
+DARKEST_SHADOW = 110
 # From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
 SHARPNESS = 0.35
 # A single digit is not wider than this part of its height; what is may be two.
@@ -229,6 +231,8 @@ def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, 
 def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
     """Whether what lies at the rim fades as slowly into the paper as shadows do and no stroke does."""
     left, top, right, bottom = digit.box
+    if level > DARKEST_SHADOW:
+        return False
     if left > 0 and top > 0 and right < digit.mask.shape[1] and bottom < digit.mask.shape[0]:
         return False
     edge = digit.mask & grow(~digit.mask)

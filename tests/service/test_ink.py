@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from service.ink import Ink, find_ink
 from service.preprocessing import normalize
+from tests import pictures
 from tests.service.drawings import draw_digit, overlap, with_frame, with_grain, with_rules, with_shadow
 
 
@@ -142,3 +143,10 @@ def test_the_same_picture_gives_the_same_ink_bit_for_bit() -> None:
     first, second = find_ink(picture), find_ink(picture.copy())
     assert (first.density == second.density).all()
     assert first.noticed == second.noticed
+
+
+def test_a_small_scan_that_was_enlarged_is_no_shadow() -> None:
+    """Its strokes run to the rim and fade as slowly as shadows do, but they are dark."""
+    small = pictures.draw(3, 12, margin=0.0, pen=0.14)
+    ink = find_ink(small.resize((120, 120), Image.Resampling.BICUBIC))
+    assert "blank" not in ink.noticed
