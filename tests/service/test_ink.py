@@ -63,7 +63,7 @@ def test_empty_paper_is_blank(paper: Image.Image) -> None:
     assert normalize(ink) is None
 
 
-@pytest.mark.parametrize("level", [190, 205])
+@pytest.mark.parametrize("level", [200, 208])
 def test_faint_pencil_is_read_and_called_faint(level: int) -> None:
     ink = find_ink(with_grain(draw_digit(5, paper=225, ink=level), 2))
     assert "low_contrast" in ink.noticed
