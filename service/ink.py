@@ -50,6 +50,8 @@ CORE_LEVEL = 0.4
 RAMP_START, RAMP_END = 0.65, 0.85
 # From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
 SHARPNESS = 0.35
+# Lines may hide fainter ones, so they are looked for again, but not for ever.
+MAX_PASSES = 4
 # A single digit is not wider than this part of its height; what is may be two.
 MAX_ASPECT = 1.1
 
@@ -158,12 +160,12 @@ def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
         ink = _single(residue, threshold, noticed)
         if ink is not None:
             return ink
-    while threshold is not None and (lines := find_lines(residue.levels > threshold)) is not None:
+    for _ in range(MAX_PASSES):
+        if threshold is None or (lines := find_lines(residue.levels > threshold)) is None:
+            break
         noticed = frozenset({"line_removed"})
         residue, threshold = _without(residue, lines, threshold)
-    if threshold is None:
-        return _blank(residue, noticed)
-    return _among_others(residue, threshold, noticed)
+    return _blank(residue, noticed) if threshold is None else _among_others(residue, threshold, noticed)
 
 
 def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:

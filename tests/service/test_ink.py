@@ -75,6 +75,12 @@ def test_noise_without_paper_is_never_called_blank() -> None:
     assert "blank" not in find_ink(Image.fromarray(noise)).noticed
 
 
+def test_paper_of_two_tones_is_not_taken_for_ink() -> None:
+    banded = draw_digit(5, paper=150, ink=60)
+    banded.paste(235, (0, 0, 100, 14))
+    assert overlap(reading(banded), reading(draw_digit(5))) > 0.8
+
+
 def test_specks_are_left_out() -> None:
     specked = draw_digit(5)
     draw = ImageDraw.Draw(specked)
