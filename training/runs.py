@@ -4,6 +4,7 @@ config.json       recipe, seed, data hashes, split, commit, machine: all that is
 checkpoint.npz    where to go on after an interruption; removed once the training is done
 history.json      loss and accuracy per epoch
 training.json     what came out: seconds, parameters, accuracy on validation
+events/           the history as TensorBoard reads it
 model.keras       the weights (and model.h5 on request)
 calibration.json  temperature and thresholds           written by `calibrate`
 digits.onnx       the exported graph, with export.json  written by `export`
@@ -55,6 +56,10 @@ class Run:
     @property
     def checkpoint_path(self) -> Path:
         return self.folder / "checkpoint.npz"
+
+    @property
+    def events_path(self) -> Path:
+        return self.folder / "events"
 
     @classmethod
     def create(cls, root: Path, recipe: Recipe, seed: int, data: Mapping[str, Any]) -> "Run":
