@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from training.errors import DataError
 from training.formats import Digits, is_picture_folder, read_csv, read_idx, read_idx_pair, read_npz, read_pictures
 
+__all__ = ["Dataset", "Digits", "hold_out", "load_dataset", "md5", "read_idx", "sha256", "split_validation"]
+
 # The published files (Y. LeCun, C. Cortes, C. Burges) and their MD5 sums.
 MNIST_MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",

@@ -73,8 +73,12 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": keras.optimizers.SGD,
     }
-    options = {"momentum": recipe.momentum} if recipe.momentum else {}
-    chosen = kinds[recipe.optimizer](_learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None, **options)
+    options: dict[str, Any] = {"momentum": recipe.momentum} if recipe.momentum else {}
+    if recipe.weight_decay:
+        options["weight_decay"] = recipe.weight_decay
+    elif recipe.optimizer == "adamw":
+        options["weight_decay"] = 0.0  # its own default is another
+    chosen = kinds[recipe.optimizer](_learning_rate(recipe, steps), **options)
     if recipe.weight_decay:
         chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return chosen

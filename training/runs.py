@@ -8,7 +8,8 @@ events/           the history as TensorBoard reads it
 model.keras       the weights (and model.h5 on request)
 calibration.json  temperature and thresholds           written by `calibrate`
 digits.onnx       the exported graph, with export.json  written by `export`
-evaluation.json   metrics, and plots/                   written by `evaluate`
+digits.tflite     for phones, with tflite.json          written by `export --formats tflite`
+evaluation.json   metrics, latency.json and plots/      written by `evaluate`
 """
 
 import json
@@ -32,7 +33,7 @@ FORMAT = 1
 # A list of numbers as json.dumps indents it: one to a line, which nobody wants to read.
 _NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")
 
-_RECORDED = ("training", "history", "calibration", "export", "evaluation")
+_RECORDED = ("training", "history", "calibration", "export", "tflite", "latency", "evaluation")
 
 
 @dataclass(frozen=True)
