@@ -78,11 +78,12 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def compare(records: Sequence[Record]) -> list[Row]:
-    """One row for each recipe, the most accurate first."""
+    """One row for each recipe, the most accurate first, of equals the fastest."""
     groups: dict[str, list[Record]] = {}
     for record in records:
         groups.setdefault(name_of(record), []).append(record)
-    return sorted((_row(name, group) for name, group in groups.items()), key=lambda row: -row.accuracy)
+    rows = [_row(name, group) for name, group in groups.items()]
+    return sorted(rows, key=lambda row: (-row.accuracy, row.microseconds or float("inf")))
 
 
 def significance(rows: Sequence[Row]) -> dict[str, Significance]:

@@ -172,7 +172,7 @@ def class_scores(confusion: NDArray[np.int64]) -> list[dict[str, Any]]:
 def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
     """Mean of -ln p(label); a probability of zero counts as the least positive float32."""
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
+    return abs(float(np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()))
 
 
 def brier_score(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:

@@ -171,7 +171,9 @@ def plot_cost(points: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="microseconds per image, one at a time", ylabel="error on MNIST test")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2%}")
     axes.yaxis.set_minor_formatter(lambda value, _: f"{value:.2%}" if f"{value:.0e}"[0] in "235" else "")
-    axes.margins(x=0.15)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:,.0f}" if f"{value:.0e}"[0] in "25" else "")
+    axes.margins(x=0.25, y=0.1)
     _save(figure, path)
 
 

@@ -130,19 +130,17 @@ def cost(material: Material) -> Section | None:
     path = material.scratch / "cost.png"
     plots.plot_cost(points, path)
     front = ", ".join(row.name for row in pareto_front(material.rows))
-    told = f"No other is both faster and more accurate than each of: {front}."
+    told = f"Whatever is faster than one of these is less accurate: {front}."
     return Section("Accuracy and cost", [Text(told), Picture(path, "Error and time per image; low and left is good.")])
 
 
 def pareto_front(rows: Sequence[Row]) -> list[Row]:
     """Rows that no other beats in accuracy and time at once, the most accurate first."""
-    timed = [row for row in rows if row.microseconds is not None]
+    timed = [(row, 1 - row.accuracy, row.microseconds) for row in rows if row.microseconds is not None]
     return [
         row
-        for row in timed
-        if not any(
-            other.accuracy > row.accuracy and (other.microseconds or 0) < (row.microseconds or 0) for other in timed
-        )
+        for row, error, time in timed
+        if not any(e <= error and t <= time and (e, t) != (error, time) for _, e, t in timed)
     ]
 
 
@@ -368,7 +366,7 @@ _PAGE = """<!doctype html>
 <title>digits: accuracy</title>
 <style>
 :root { color-scheme: light dark; --line: #8885; --quiet: #777; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; }
 h2 { font-size: 1.2rem; margin-top: 2.5rem; }
 .made, figcaption { color: var(--quiet); font-size: .85rem; }
