@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from training.architectures import INPUT_SHAPE
+from training.calibrate import apply_temperature
 from training.data import Dataset, Digits
 from training.errors import RunError
 from training.evaluate import load_keras_model, negative_log_likelihood
 from training.graphs import inline_features
 from training.runs import Run
+from training.train import predict_logits, save_model
 
 ARCHITECTURE = "ensemble"
 
@@ -42,7 +44,7 @@ def ensemble_runs(members: Sequence[Path], root: Path, dataset: Dataset) -> Run:
     recipe = replace(runs[0].recipe, architecture=ARCHITECTURE, members=tuple(run.id for run in runs))
     data = {"hashes": dict(dataset.hashes), "split": dict(dataset.split)}
     run = Run.create(root, recipe, runs[0].seed, data)
-    model.save(run.model_path)
+    save_model(model, run.model_path)
     run.write("history", {"epochs": []})
     run.write("training", _result(model, runs, dataset.validation))
     return run
@@ -72,9 +74,6 @@ def average_networks(models: Sequence[Any]) -> Any:
 
 
 def _result(model: Any, runs: Sequence[Run], validation: Digits) -> dict[str, Any]:
-    from training.calibrate import apply_temperature
-    from training.train import predict_logits
-
     probabilities, _ = apply_temperature(predict_logits(model, validation.images), 1.0)
     trained = [run.read("training") for run in runs]
     return {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from training import plots
 from training.data import Dataset, Digits
-from training.runs import write_json
+from training.runs import write_bytes, write_json
 
 SAMPLES = 10  # of each digit
 PAIRS = 10
@@ -35,7 +35,7 @@ def explore(dataset: Dataset, folder: Path, seed: int = 0) -> dict[str, Any]:
     odd = oddities(dataset.train)
     write_json(folder / "explore.json", facts | {"oddities": odd})
     _draw(dataset, facts, odd, folder, seed)
-    (folder / "README.md").write_text(_report(facts, odd), encoding="utf-8")
+    write_bytes(folder / "README.md", _report(facts, odd).encode())
     return facts | {"oddities": odd}
 
 

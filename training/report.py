@@ -16,7 +16,7 @@ from pathlib import Path
 from training import plots
 from training.baselines import BASELINES
 from training.compare import Record, Row, Significance, compare, significance
-from training.errors import RunError
+from training.runs import write_bytes
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Pa
     with tempfile.TemporaryDirectory() as scratch:
         material = Material(records, runs, Path(scratch), rows, significance(rows))
         sections = [section for make in SECTIONS if (section := make(material))]
-        _write(page, to_html(sections))
-    _write(markdown, to_markdown(sections))
+        write_bytes(page, to_html(sections).encode())
+    write_bytes(markdown, to_markdown(sections).encode())
 
 
 def comparison(material: Material) -> Section:
@@ -348,14 +348,6 @@ def _html(block: Block) -> str:
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in block.header)
     rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in block.rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n'
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise RunError(f"{path} cannot be written: {exc.strerror or exc}") from exc
 
 
 _PAGE = """<!doctype html>

@@ -130,19 +130,43 @@ class Run:
         write_json(self.folder / f"{name}.json", content)
 
     def record(self) -> dict[str, Any]:
-        """All that is known of the run but its weights: small enough for the repository."""
-        return {"id": self.id, **self.read("config"), **{name: self.read(name) for name in _RECORDED if self.has(name)}}
+        """All that is known of the run but its weights: small enough for the repository.
+
+        Runs that its recipe names are told by their ids, wherever their folders were.
+        """
+        config = self.read("config")
+        recipe = dict(config["recipe"])
+        if recipe.get("teachers"):
+            recipe["teachers"] = [Path(teacher).name for teacher in recipe["teachers"]]
+        if recipe.get("init_from"):
+            recipe["init_from"] = Path(recipe["init_from"]).name
+        known = {name: self.read(name) for name in _RECORDED if self.has(name)}
+        return {"id": self.id, **config, "recipe": recipe, **known}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file at once or not at all."""
-    part = path.with_name(path.name + ".part")
+    """Write a JSON file at once or not at all.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
     text = _NUMBERS.sub(_on_one_line, json.dumps(content, indent=1, allow_nan=False))
+    write_bytes(path, (text + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all, into a folder that may not be there yet.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_bytes(content)
         part.replace(path)
     except OSError as exc:
+        part.unlink(missing_ok=True)
         raise RunError(f"{path} cannot be written: {exc.strerror or exc}") from exc
 
 

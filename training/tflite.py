@@ -20,7 +20,7 @@ from training.calibrate import apply_temperature
 from training.data import Digits
 from training.errors import ExportError
 from training.evaluate import accuracy_of, load_keras_model
-from training.runs import Run
+from training.runs import Run, write_bytes
 from training.train import predict_logits, to_input
 
 REPRESENTATIVE = 500  # digits that the ranges of activations are read off
@@ -49,7 +49,7 @@ def export_tflite(run: Run, representative: Digits, test: Digits) -> dict[str, A
         content = convert(model, temperature, sample)
         result[name] = {"bytes": len(content), **_compare(predict(content, test.images), expected, test.labels)}
         _check(name, result[name])
-        _path(run, name).write_bytes(content)
+        write_bytes(_path(run, name), content)
     run.write("tflite", result)
     return result
 
@@ -86,7 +86,7 @@ def convert(model: Any, temperature: float, representative: NDArray[np.uint8] | 
 
 def predict(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities float32 `[N, 10]` as TensorFlow Lite's interpreter answers uint8 digits `[N, 28, 28]`."""
-    interpreter = _interpreter(content)
+    interpreter = load_interpreter(content)
     [entry] = interpreter.get_input_details()
     outputs = [each for each in interpreter.get_output_details() if each["shape"].tolist() == [1, 10]]
     [output] = outputs
@@ -104,7 +104,8 @@ def predict(content: bytes, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray((stacked.astype(np.float32) - zero) * scale, np.float32)
 
 
-def _interpreter(content: bytes) -> Any:
+def load_interpreter(content: bytes) -> Any:
+    """TensorFlow Lite's interpreter of a file, ready to be asked."""
     import tensorflow as tf
 
     from training.backend import silenced_stderr

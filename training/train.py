@@ -105,9 +105,9 @@ def _train(run: Run, dataset: Dataset, *, h5: bool) -> Run:
     # Once more: a kill may have come between the last checkpoint and its history.
     run.write("history", {"epochs": trainer.history})
     model = trainer.final_model()
-    _save_model(model, run.model_path)
+    save_model(model, run.model_path)
     if h5:
-        _save_model(model, run.folder / "model.h5")
+        save_model(model, run.folder / "model.h5")
     run.write("training", _result(trainer, model, time.perf_counter() - started))
     run.checkpoint_path.unlink()
     return run
@@ -295,7 +295,12 @@ def _result(trainer: Trainer, model: Any, seconds: float) -> dict[str, Any]:
     }
 
 
-def _save_model(model: Any, path: Path) -> None:
+def save_model(model: Any, path: Path) -> None:
+    """Write a `.keras` or `.h5` file at once or not at all.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
     part = path.with_name(f"part-{path.name}")
     try:
         model.save(part)

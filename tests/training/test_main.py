@@ -88,7 +88,7 @@ def test_the_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> No
         (["explore", "--data", "empty/mnist.npz"], "empty/mnist.npz does not exist"),
         (["tune", "--data", "mnist.npz", "--space", "speed=1,2"], "unknown recipe field 'speed'"),
         (["tune", "--data", "mnist.npz", "--space", "epochs=5:2"], "no range from a lower to a higher"),
-        (["distil", "--data", "mnist.npz", "empty"], "is not finished; it cannot teach"),
+        (["distil", "--data", "mnist.npz", "empty"], "config.json is missing"),
         (["ensemble", "--data", "mnist.npz", "empty"], "needs at least two runs"),
         (["ensemble", "--data", "mnist.npz", "empty", "none"], "config.json is missing"),
         (["predict", "--model", "missing.keras", "mnist.npz"], "missing.keras does not exist"),

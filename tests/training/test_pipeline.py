@@ -213,7 +213,7 @@ def test_export_writes_keras_files_that_answer_as_the_run(source: Path, runs: Pa
 
 
 def test_tensorflow_lite_float_and_int8_answer_as_the_network(source: Path, runs: Path, tmp_path: Path) -> None:
-    import tensorflow as tf
+    from training.tflite import load_interpreter
 
     run = Run(Path(shutil.copytree(next(runs.iterdir()), tmp_path / "run")))
     assert main(["export", "--data", str(source), str(run.folder), "--formats", "tflite"]) == 0
@@ -222,8 +222,7 @@ def test_tensorflow_lite_float_and_int8_answer_as_the_network(source: Path, runs
     assert told["float"]["max_difference"] < 1e-5
     assert told["int8"]["lost"] <= 0.001
     assert told["int8"]["bytes"] == (run.folder / "digits-int8.tflite").stat().st_size < 300_000
-    interpreter = tf.lite.Interpreter(model_content=(run.folder / "digits-int8.tflite").read_bytes())
-    interpreter.allocate_tensors()
+    interpreter = load_interpreter((run.folder / "digits-int8.tflite").read_bytes())
     [entry] = interpreter.get_input_details()
     assert (entry["dtype"], entry["shape"].tolist()) == (np.uint8, [1, 28, 28, 1])
     kinds = {detail["dtype"] for detail in interpreter.get_tensor_details()}

@@ -1,4 +1,4 @@
-import shutil
+from pathlib import Path
 from typing import Any
 
 from training.data import Dataset
@@ -57,16 +57,16 @@ def _export_tflite(run: Run, dataset: Dataset) -> None:
 
 
 def _export_keras(run: Run, _dataset: Dataset) -> None:
-    from training.evaluate import load_keras_model
-
-    load_keras_model(run.model_path)
-    shutil.copyfile(run.model_path, run.folder / "digits.keras")
-    print(f"{run.folder / 'digits.keras'}: {run.model_path.stat().st_size:,} bytes")
+    _save(run, run.folder / "digits.keras")
 
 
 def _export_h5(run: Run, _dataset: Dataset) -> None:
-    from training.evaluate import load_keras_model
+    _save(run, run.folder / "digits.h5")
 
-    path = run.folder / "digits.h5"
-    load_keras_model(run.model_path).save(path)
+
+def _save(run: Run, path: Path) -> None:
+    from training.evaluate import load_keras_model
+    from training.train import save_model
+
+    save_model(load_keras_model(run.model_path), path)
     print(f"{path}: {path.stat().st_size:,} bytes")
