@@ -1,4 +1,7 @@
-"""Which part of a digit decided: the answer's probability while a patch of paper hides one place after another.
+"""Which part of a digit decided: the answer's lead while a patch of paper hides one place after another.
+
+The lead is the logarithm of how many times more probable the answer is than the next best; unlike the probability
+itself it also moves where the network stays sure.
 
 Source: M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", 2014.
 """
@@ -13,7 +16,7 @@ STRIDE = 1
 
 
 def occlusion_map(predict: Predict, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """How much of the answer's probability is lost where the picture is covered.
+    """How much of the answer's lead is lost where the picture is covered.
 
     Args:
         predict: the model.
@@ -29,7 +32,9 @@ def occlusion_map(predict: Predict, image: NDArray[np.uint8]) -> NDArray[np.floa
         picture[y : y + PATCH, x : x + PATCH] = 0
     probabilities, _ = predict(covered)
     answer = probabilities[0].argmax()
-    lost = probabilities[0, answer] - probabilities[1:, answer]
+    logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    lead = logarithms[:, answer] - np.delete(logarithms, answer, axis=1).max(axis=1)
+    lost = lead[0] - lead[1:]
     total, count = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
     for (y, x), value in zip(corners, lost, strict=True):
         total[y : y + PATCH, x : x + PATCH] += value

@@ -89,16 +89,18 @@ def plot_gallery(digits: Digits, probabilities: NDArray[np.float32], digit: int,
 
 
 def plot_occlusion(images: NDArray[np.uint8], maps: NDArray[np.float32], titles: Sequence[str], path: Path) -> None:
-    """Digits above, below them where covering a patch cost the answer most (red) and where it helped (blue)."""
-    figure, grid = _figure(1.25 * len(images) + 0.6, 3.0, rows=2, columns=len(images))
-    bound = max(float(np.abs(maps).max()), 1e-6)
+    """Digits above, below them where covering a patch cost the answer most (red) and where it helped (blue).
+
+    Each map has its own scale: what counts is which part of this digit decided.
+    """
+    figure, grid = _figure(1.25 * len(images), 2.9, rows=2, columns=len(images))
     for (top, bottom), image, lost, title in zip(grid.T, images, maps, titles, strict=True):
+        bound = max(float(np.abs(lost).max()), 1e-6)
         _show(top, image, title)
-        bottom.imshow(image, cmap="gray_r", alpha=0.35)
-        shown = bottom.imshow(lost, cmap="RdBu_r", vmin=-bound, vmax=bound, alpha=0.75)
+        bottom.imshow(image, cmap="gray_r", alpha=0.4)
+        bottom.imshow(lost, cmap="RdBu_r", vmin=-bound, vmax=bound, alpha=0.7)
         for axes in (top, bottom):
             axes.axis("off")
-    figure.colorbar(shown, ax=grid[1].tolist(), label="probability lost", fraction=0.02)
     _save(figure, path)
 
 
@@ -134,7 +136,7 @@ def plot_counts(counts: Mapping[str, Sequence[int]], path: Path) -> None:
         shares = np.array(values) / max(1, sum(values))
         axes.bar(np.arange(10) + (number - (len(counts) - 1) / 2) * width, shares, width, label=part)
     axes.set(xticks=range(10), xlabel="digit", ylabel="share")
-    axes.legend()
+    axes.legend(loc="lower center", ncols=len(counts))
     _save(figure, path)
 
 
