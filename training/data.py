@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 from training.errors import DataError
 from training.formats import Digits, is_picture_folder, read_csv, read_idx, read_idx_pair, read_npz, read_pictures
 
-__all__ = ["Dataset", "Digits", "hold_out", "load_dataset", "md5", "read_idx", "sha256", "split_validation"]
+__all__ = [
+    "Dataset",
+    "Digits",
+    "hold_out",
+    "load_dataset",
+    "may_have_writers",
+    "md5",
+    "read_idx",
+    "sha256",
+    "split_validation",
+]
 
 # The published files (Y. LeCun, C. Cortes, C. Burges) and their MD5 sums.
 MNIST_MD5 = {
@@ -84,6 +94,11 @@ def load_dataset(source: Path, writers: Path | None = None) -> Dataset:
     if label_file:
         hashes[label_file.name] = sha256(label_file)
     return Dataset(train.take(fit), train.take(held_out), test, hashes, split | cut)
+
+
+def may_have_writers(source: Path) -> bool:
+    """Whether this is MNIST, in one of the two forms whose writers QMNIST's label file tells."""
+    return source.suffix == ".npz" or any(_packed(source / name.removesuffix(".gz")).is_file() for name in MNIST_MD5)
 
 
 def split_validation(

@@ -25,7 +25,6 @@ from training.train import predict_logits, to_input
 
 REPRESENTATIVE = 500  # digits that the ranges of activations are read off
 MAX_LOSS = 0.001  # of accuracy, by int8
-MAX_INT8_BYTES = 300_000
 MAX_DIFFERENCE = 1e-4  # of a probability, by the float file
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from service.reader import Digit, Reader, Timings
 from tests import pictures
-from tests.training.digits import draw_digits, write_idx
+from tests.training.digits import draw_digits, write_idx, write_npz
 from training.data import EMNIST, MNIST_MD5, Digits, hold_out, load_dataset
 from training.errors import DataError
 from training.formats import normalize_picture, read_csv
@@ -149,3 +149,16 @@ def test_a_recipe_can_hold_out_more(tmp_path: Path) -> None:
     assert np.array_equal(more.validation.images[:20], dataset.validation.images)
     assert more.split["share"] == 0.3
     assert hold_out(dataset, 0.0) is dataset
+
+
+def test_mnists_writers_in_the_environment_do_not_concern_other_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training.__main__ import build_parser
+    from training.verbs.common import load
+
+    monkeypatch.setenv("DIGITS_QMNIST_DIR", str(tmp_path / "nowhere"))
+    cells = write_csv(tmp_path / "train.csv", draw_digits(60))
+    assert len(load(build_parser().parse_args(["explore", "--data", str(cells)])).test) == 10
+    with pytest.raises(DataError, match="writers of the images were expected"):
+        load(build_parser().parse_args(["explore", "--data", str(write_npz(tmp_path / "mnist.npz"))]))

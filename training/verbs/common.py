@@ -37,14 +37,12 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         help="MNIST's or EMNIST digits' IDX files in a folder, a .npz as Keras has it, Kaggle's CSV, or a folder of "
         "pictures in folders 0 to 9 (default: $DIGITS_DATA_DIR, else data)",
     )
-    writers = os.environ.get("DIGITS_QMNIST_DIR")
     parser.add_argument(
         "--writers",
         type=Path,
-        default=Path(writers) if writers else None,
         metavar="PATH",
         help=f"{data.QMNIST_LABELS} or its folder, for a validation split by writer "
-        "(default: $DIGITS_QMNIST_DIR, else beside the images)",
+        "(default: for MNIST $DIGITS_QMNIST_DIR, else beside the images)",
     )
 
 
@@ -71,4 +69,7 @@ def add_records(parser: argparse.ArgumentParser) -> None:
 
 
 def load(arguments: Arguments) -> data.Dataset:
+    writers = os.environ.get("DIGITS_QMNIST_DIR")
+    if arguments.writers is None and writers and data.may_have_writers(arguments.data):
+        return data.load_dataset(arguments.data, Path(writers))
     return data.load_dataset(arguments.data, arguments.writers)
