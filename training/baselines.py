@@ -118,7 +118,7 @@ def measure_baseline(name: str, dataset: Dataset, seed: int = 0, fit_on: int | N
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "recipe": {"architecture": name, **baseline.settings},
+        "recipe": {"architecture": name, **baseline.settings} | ({"fit_on": fit_on} if fit_on else {}),
         "title": baseline.title,
         "data": {"hashes": dict(dataset.hashes), "split": {**dataset.split, "train": len(train)}},
         "git": git_state(),

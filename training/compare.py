@@ -118,7 +118,7 @@ def name_of(record: Record) -> str:
     fields = dict(record["recipe"])
     name = str(fields.pop("architecture"))
     if name in BASELINES:
-        return name
+        return f"{name} (fitted on {fields['fit_on']:,})" if "fit_on" in fields else name
     if fields.get("members"):
         return f"{name} of {len(fields['members'])}"
     default = ARCHITECTURES[name].recipe.to_json() if name in ARCHITECTURES else Recipe(name).to_json()

@@ -30,7 +30,7 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 def stop_at_random(process: subprocess.Popen[str], folder: Path, sign: signal.Signals, epochs: int) -> str:
     """Send a signal at some moment after so many epochs; returns what the process wrote to stderr."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
         [run] = [Run(path) for path in folder.glob("*/")] or [None]
         if run and run.has("history") and len(run.read("history")["epochs"]) >= epochs:
