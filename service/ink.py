@@ -24,12 +24,14 @@ FINE_SIDE = 40
 FINE_MARGIN = 0.35
 # MNIST's own size: a picture of it on spotless paper is taken as it is.
 TINY = (28, 28)
+FULL_INK = 215
 MAX_TINY_RIM = 16
-# Grey levels between paper and ink below which nothing is called ink (what remains is stains and folds), and
-# below which a digit is called faint, and none if it is not this part of the longer side.
+# Grey levels between paper and ink below which nothing is called ink (what remains is stains and folds), below
+# which a digit is called faint, and below which it is none unless it is this part of the longer side.
 MIN_CONTRAST = 12
-LOW_CONTRAST = 40
-MIN_FAINT_SIZE = 0.15
+LOW_CONTRAST = 30
+CLEAR_CONTRAST = 40
+MIN_PALE_SIZE = 0.15
 # Ink stands this many standard deviations of the grain above the paper, unless the two fall apart so clearly
 # (Otsu's separability; 0.64 for a single bell curve) that a patterned paper must have been taken for grain.
 GRAIN_FACTOR = 3.5
@@ -47,8 +49,12 @@ STROKE_LEVEL = 0.95
 CORE_LEVEL = 0.4
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.65, 0.85
+# Grey levels between paper and the darkest shadow on it; what is darker and fades slowly is an enlarged picture.
+DARKEST_SHADOW = 110
 # From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
 SHARPNESS = 0.35
+# Lines may hide fainter ones, so they are looked for again, but not for ever.
+MAX_PASSES = 4
 # A single digit is not wider than this part of its height; what is may be two.
 MAX_ASPECT = 1.1
 
@@ -100,7 +106,7 @@ def _on_spotless_paper(image: Image.Image) -> Ink | None:
     darkest = int(density.max())
     if darkest < MIN_CONTRAST:
         return Ink(density, frozenset({"blank"}))
-    if darkest < 255 - LOW_CONTRAST:
+    if darkest < FULL_INK:
         density = (density * (255 / darkest)).astype(np.uint8)
     box, _ = _profile(density > 0)
     return Ink(density, frozenset({"low_contrast"} if darkest < LOW_CONTRAST else ()), box)
@@ -190,12 +196,12 @@ def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
         ink = _single(residue, threshold, noticed)
         if ink is not None:
             return ink
-    while threshold is not None and (lines := find_lines(residue.levels > threshold)) is not None:
+    for _ in range(MAX_PASSES):
+        if threshold is None or (lines := find_lines(residue.levels > threshold)) is None:
+            break
         noticed = frozenset({"line_removed"})
         residue, threshold = _without(residue, lines, threshold)
-    if threshold is None:
-        return _blank(residue, noticed)
-    return _among_others(residue, threshold, noticed)
+    return _blank(residue, noticed) if threshold is None else _among_others(residue, threshold, noticed)
 
 
 def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:
@@ -209,10 +215,10 @@ def _among_others(residue: Residue, threshold: float, noticed: frozenset[str]) -
     if digit is None:
         return _blank(residue, noticed)
     level = float(residue.levels[digit.mask].mean())
-    faint = level < LOW_CONTRAST
-    if (faint and _longer(digit.box) < MIN_FAINT_SIZE * max(digit.mask.shape)) or _is_shadow(residue, digit, level):
+    small = _longer(digit.box) < MIN_PALE_SIZE * max(digit.mask.shape)
+    if (small and level < CLEAR_CONTRAST) or _is_shadow(residue, digit, level):
         return _blank(residue, noticed)
-    noticed |= digit.noticed | ({"low_contrast"} if faint else set())
+    noticed |= digit.noticed | ({"low_contrast"} if level < LOW_CONTRAST else set())
     return Ink(_ramp(cut, level).take(residue.levels * grow(digit.mask)), noticed, digit.box)
 
 
@@ -227,11 +233,11 @@ def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) 
     x, y = INSIDE * width + 1, INSIDE * height + 1
     if not whole or left < x or top < y or right > width - x or bottom > height - y:
         return None
-    if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_FAINT_SIZE * max(height, width):
+    if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_PALE_SIZE * max(height, width):
         return None
     above = residue.counts[int(cut) + 1 :]
     level = float(above @ _LEVELS[int(cut) + 1 :]) / int(above.sum())
-    return Ink(_ramp(cut, level).take(residue.levels), noticed, box) if level >= LOW_CONTRAST else None
+    return Ink(_ramp(cut, level).take(residue.levels), noticed, box) if level >= CLEAR_CONTRAST else None
 
 
 def _ink_threshold(residue: Residue, otsu: int, separability: float) -> float | None:
@@ -263,6 +269,8 @@ def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, 
 def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
     """Whether what lies at the rim fades as slowly into the paper as shadows do and no stroke does."""
     left, top, right, bottom = digit.box
+    if level > DARKEST_SHADOW:
+        return False
     if left > 0 and top > 0 and right < digit.mask.shape[1] and bottom < digit.mask.shape[0]:
         return False
     edge = digit.mask & grow(~digit.mask)

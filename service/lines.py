@@ -22,8 +22,9 @@ THICKER = 1.5
 # Of the side it runs along, the least that a line covers, and the least on which nothing crosses it.
 MIN_COVER = 0.65
 MIN_FREE = 0.4
-# Beside writing, the least: feet of digits in a row cover much of a line as well.
+# Beside writing lines are whole and thin: feet of digits in a row cover much of a line, and strokes are thick.
 WHOLE = 0.85
+MAX_BESIDE = 0.1
 # Lines looked for in one direction: double frames left and right, and one between.
 MAX_LINES = 6
 # And in a grid: the double lines of 15 cells.
@@ -82,11 +83,12 @@ class Direction:
 
     def keep_beyond(self, first: int, end: int) -> None:
         """Drop what may be a stroke of the writing between rows `first` and `end`: what reaches hardly further."""
-        reach = MIN_REACH * self.runs.shape[0]
+        reach, thickest = MIN_REACH * self.runs.shape[0], MAX_BESIDE * min(self.runs.shape)
         self.lines = [
             line
             for line in self.lines
-            if first - line.first >= reach and line.last - end >= reach and line.cover >= WHOLE
+            if first - line.first >= reach and line.last - end >= reach
+            if line.cover >= WHOLE and line.thickness <= thickest
         ]
 
     def paint(self) -> Mask:
@@ -141,7 +143,7 @@ def find_frame(mask: Mask) -> Mask | None:
 
 def _find_writing(rest: Mask) -> Mark | None:
     smallest = MIN_WRITING * max(rest.shape)
-    marks = [mark for mark in find_marks(find_runs(rest)) if mark.size >= smallest and not mark.hugs_rim(rest.shape)]
+    marks = [mark for mark in find_marks(find_runs(rest)) if mark.size >= smallest and not mark.lies_at_rim(rest.shape)]
     return max(marks, key=lambda mark: mark.area, default=None)
 
 

@@ -21,8 +21,8 @@ FLAT_STRAY_SHARE = 0.02
 RIM_WEIGHT = 0.6
 DARK_PAPER = 1.0
 # So near to it two tones of paper may have been taken for paper and ink, and what is narrow decides.
-IN_DOUBT = 0.4
-SKEW_WEIGHT = 0.3
+IN_DOUBT = 0.7
+SKEW_WEIGHT = 0.4
 # Blocks along the longer side on which light is estimated, and how many of them next to each other ink may cover.
 LIGHT_BLOCKS = 14
 INK_BLOCKS = 5

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def _silenced_stderr() -> Iterator[None]:
+def silenced_stderr() -> Iterator[None]:
     """TensorFlow's C++ side greets on file descriptor 2 before its log level is read; exceptions still pass."""
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -22,7 +22,7 @@ def _silenced_stderr() -> Iterator[None]:
         os.close(null)
 
 
-with _silenced_stderr():
+with silenced_stderr():
     import keras
 
 # Keras warns through absl that .h5 is an old format; whoever asks for it knows.
@@ -39,4 +39,4 @@ def seed_everything(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-__all__ = ["keras", "seed_everything"]
+__all__ = ["keras", "seed_everything", "silenced_stderr"]

@@ -1,17 +1,15 @@
-"""MNIST -> uint8 arrays with a fixed split into training, validation and test.
+"""Labelled digits -> uint8 arrays with a fixed split into training, validation and test.
 
-Two sources are read: a folder with the four published `.gz` files (checked against their MD5 sums), or one `.npz`
-in the layout of Keras's `mnist.npz`. Validation digits are cut from the training part, never from the test part:
-whole writers where QMNIST's label file says who wrote what, so that no writer is on both sides; else a fixed
-stratified sample.
+Read are: a folder with MNIST's four published files (the packed ones checked against their MD5 sums), a folder with
+EMNIST's digits, one `.npz` in the layout of Keras's `mnist.npz`, Kaggle's CSV or its folder, and a folder of pictures
+in folders named by label. Where a source has no test part, a fixed stratified one is cut off first. Validation digits
+are cut from the training part, never from the test part: whole writers where QMNIST's label file says who wrote
+what, so that no writer is on both sides; else a fixed stratified sample.
 """
 
-import gzip
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DataError
+from training.formats import Digits, is_picture_folder, read_csv, read_idx, read_idx_pair, read_npz, read_pictures
+
+__all__ = [
+    "Dataset",
+    "Digits",
+    "hold_out",
+    "load_dataset",
+    "may_have_writers",
+    "md5",
+    "read_idx",
+    "sha256",
+    "split_validation",
+]
 
 # The published files (Y. LeCun, C. Cortes, C. Burges) and their MD5 sums.
 MNIST_MD5 = {
@@ -28,31 +39,24 @@ MNIST_MD5 = {
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
 
+# G. Cohen, S. Afshar, J. Tapson, A. van Schaik, "EMNIST: an extension of MNIST to handwritten letters", 2017.
+EMNIST = tuple(
+    f"emnist-digits-{part}-{kind}-ubyte" for part in ("train", "test") for kind in ("images-idx3", "labels-idx1")
+)
+
 # Who wrote each training image (C. Yadav, L. Bottou, "Cold Case: The Lost MNIST Digits", 2019): row i is image i,
 # columns: label, NIST series, writer, index, class code, global index, duplicate, unused.
 QMNIST_LABELS = "qmnist-train-labels-idx2-int.gz"
 QMNIST_MD5 = {QMNIST_LABELS: "0058f8dd561b90ffdd0f734c6a30e5e4"}
 
+KAGGLE_CSV = "train.csv"  # Kaggle's test.csv has no labels
+
 # The split is part of every figure: the same for everybody, whatever the seed of a training.
 SPLIT_SEED = 2019
 VALIDATION_WRITERS = 0.1
 VALIDATION_SIZE = 5_000
-
-_IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(">u1"), 0x0C: np.dtype(">i4")}
-
-
-@dataclass(frozen=True, eq=False)
-class Digits:
-    """`images` uint8 `[N, 28, 28]`, white ink on black, and `labels` uint8 `[N]`; equal only to itself."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, index: NDArray[np.intp]) -> "Digits":
-        return Digits(self.images[index], self.labels[index])
+TEST_SHARE = 0.1
+LEAST_DIGITS = 30  # of a source without a test part
 
 
 @dataclass(frozen=True)
@@ -70,24 +74,31 @@ class Dataset:
 
 
 def load_dataset(source: Path, writers: Path | None = None) -> Dataset:
-    """Load a folder of IDX files or one `.npz`, and split it.
+    """Load any of the sources that the module names, and split it.
 
     Args:
-        source: folder with the four `.gz` files, or a `.npz` with x_train, y_train, x_test, y_test.
-        writers: QMNIST's label file or its folder; by default it is looked for beside the images.
+        source: a folder, a `.npz` or a `.csv` file.
+        writers: QMNIST's label file or its folder; by default it is looked for beside MNIST's images.
 
     Raises:
         DataError: a file is missing, truncated, foreign, or not the published one.
     """
-    if source.suffix == ".npz":
-        train, test, files = *_read_npz(source), [source]
-    else:
-        train, test, files = *_read_mnist(source), [source / name for name in MNIST_MD5]
+    train, test, hashes = _read(source)
+    cut: dict[str, Any] = {}
+    if test is None:
+        train, test = _cut_test(train, source)
+        cut = {"test": len(test), "test_method": "stratified"}
     label_file = _find_writers(source, writers)
     index = _read_writers(label_file, train.labels) if label_file else None
     fit, held_out, split = split_validation(train.labels, index)
-    hashes = {path.name: sha256(path) for path in [*files, *([label_file] if label_file else [])]}
-    return Dataset(train.take(fit), train.take(held_out), test, hashes, split)
+    if label_file:
+        hashes[label_file.name] = sha256(label_file)
+    return Dataset(train.take(fit), train.take(held_out), test, hashes, split | cut)
+
+
+def may_have_writers(source: Path) -> bool:
+    """Whether this is MNIST, in one of the two forms whose writers QMNIST's label file tells."""
+    return source.suffix == ".npz" or any(_packed(source / name.removesuffix(".gz")).is_file() for name in MNIST_MD5)
 
 
 def split_validation(
@@ -102,29 +113,31 @@ def split_validation(
     if writers is not None:
         held_out, record = _by_writer(writers)
     else:
-        held_out, record = _stratified(labels)
+        share = min(VALIDATION_SIZE / len(labels), VALIDATION_WRITERS)
+        held_out, record = _stratified(labels, share), {"method": "stratified"}
     record |= {"seed": SPLIT_SEED, "train": int((~held_out).sum()), "validation": int(held_out.sum())}
     return np.flatnonzero(~held_out), np.flatnonzero(held_out), record
 
 
-def read_idx(path: Path) -> NDArray[Any]:
-    """Read a gzipped IDX file of uint8 or int32.
+def hold_out(dataset: Dataset, share: float) -> Dataset:
+    """The data set with so large a share of its training digits held out; more go to those that already are.
 
-    Raises:
-        DataError: the file is missing, no gzip, no IDX, or shorter or longer than its header says.
+    Args:
+        dataset: as it was loaded.
+        share: of training and validation digits together; 0, or less than is held out already, changes nothing.
     """
-    data = _gunzip(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in _IDX_TYPES:
-        raise DataError(f"{path} is no IDX file of bytes or integers; its first bytes are {data[:4].hex(' ')!r}")
-    dtype, rank = _IDX_TYPES[data[2]], data[3]
-    start = 4 + 4 * rank
-    if len(data) < start:
-        raise DataError(f"{path} ends inside its header")
-    shape = tuple(int(size) for size in np.frombuffer(data, ">u4", count=rank, offset=4))
-    expected = start + int(np.prod(shape)) * dtype.itemsize
-    if len(data) != expected:
-        raise DataError(f"{path} holds {len(data)} bytes unpacked, but its header {shape} says {expected}")
-    return np.frombuffer(data, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    both = len(dataset.train) + len(dataset.validation)
+    more = share * both - len(dataset.validation)
+    if more <= 0:
+        return dataset
+    held_out = _stratified(dataset.train.labels, more / len(dataset.train))
+    moved, kept = dataset.train.take(np.flatnonzero(held_out)), dataset.train.take(np.flatnonzero(~held_out))
+    validation = Digits(
+        np.concatenate([dataset.validation.images, moved.images]),
+        np.concatenate([dataset.validation.labels, moved.labels]),
+    )
+    split = {**dataset.split, "train": len(kept), "validation": len(validation), "share": share}
+    return replace(dataset, train=kept, validation=validation, split=split)
 
 
 def sha256(path: Path) -> str:
@@ -137,51 +150,47 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _gunzip(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"{path} is missing; `python -m training data` downloads it") from None
-    except (OSError, EOFError, zlib.error) as exc:
-        raise DataError(f"{path} is no complete gzip file: {exc}") from exc
+def _read(source: Path) -> tuple[Digits, Digits | None, dict[str, str]]:
+    """Training part, test part if there is one, and the hashes of what was read."""
+    if source.suffix == ".npz":
+        return *read_npz(source), {source.name: sha256(source)}
+    if source.suffix == ".csv":
+        return read_csv(source), None, {source.name: sha256(source)}
+    if not source.is_dir():
+        raise DataError(f"the data folder {source} does not exist; `python -m training data` fills it")
+    if is_picture_folder(source):
+        digits, hashed = read_pictures(source)
+        return digits, None, {"pictures": hashed}
+    if (source / KAGGLE_CSV).is_file():
+        return read_csv(source / KAGGLE_CSV), None, {KAGGLE_CSV: sha256(source / KAGGLE_CSV)}
+    names = EMNIST if _packed(source / EMNIST[0]).is_file() else tuple(name.removesuffix(".gz") for name in MNIST_MD5)
+    paths = [_packed(source / name) for name in names]
+    if names is not EMNIST:
+        _check_published(paths)
+    train, test = (read_idx_pair(*paths[start : start + 2], transposed=names is EMNIST) for start in (0, 2))
+    return train, test, {path.name: sha256(path) for path in paths}
 
 
-def _read_mnist(folder: Path) -> tuple[Digits, Digits]:
-    if not folder.is_dir():
-        raise DataError(f"the data folder {folder} does not exist; `python -m training data` fills it")
-    for name, published in MNIST_MD5.items():
-        path = folder / name
-        if path.is_file() and md5(path) != published:
+def _packed(path: Path) -> Path:
+    """The unpacked file if only that is there, else its packed form."""
+    packed = path.with_name(f"{path.name}.gz")
+    return path if path.is_file() and not packed.is_file() else packed
+
+
+def _check_published(paths: list[Path]) -> None:
+    for path in paths:
+        published = MNIST_MD5.get(path.name)
+        if published and path.is_file() and md5(path) != published:
             raise DataError(f"{path} is not the published file: its MD5 is {md5(path)}, not {published}")
-    parts = []
-    for prefix in ("train", "t10k"):
-        images, labels = (read_idx(folder / name) for name in MNIST_MD5 if name.startswith(prefix))
-        parts.append(_checked(images, labels, f"{folder} ({prefix})"))
-    return parts[0], parts[1]
 
 
-def _read_npz(path: Path) -> tuple[Digits, Digits]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            train = _checked(arrays["x_train"], arrays["y_train"], f"{path} (train)")
-            test = _checked(arrays["x_test"], arrays["y_test"], f"{path} (test)")
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except KeyError as exc:
-        raise DataError(f"{path} lacks an array: {exc.args[0]}; needed: x_train, y_train, x_test, y_test") from exc
-    except (OSError, ValueError, EOFError, zlib.error, zipfile.BadZipFile) as exc:
-        raise DataError(f"{path} is no readable .npz file") from exc
-    return train, test
-
-
-def _checked(images: NDArray[Any], labels: NDArray[Any], origin: str) -> Digits:
-    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-        raise DataError(f"{origin}: images are {images.dtype} {images.shape}, not uint8 (N, 28, 28)")
-    if labels.shape != (len(images),):
-        raise DataError(f"{origin}: {len(images)} images, but labels of shape {labels.shape}")
-    if not len(labels) or labels.min() < 0 or labels.max() > 9:
-        raise DataError(f"{origin}: there must be labels, all of 0 to 9")
-    return Digits(images, labels.astype(np.uint8))
+def _cut_test(digits: Digits, source: Path) -> tuple[Digits, Digits]:
+    if len(digits) < LEAST_DIGITS:
+        raise DataError(
+            f"{source} holds {len(digits)} digits; at least {LEAST_DIGITS} are needed to cut a test part off"
+        )
+    test = _stratified(digits.labels, TEST_SHARE, SPLIT_SEED + 1)
+    return digits.take(np.flatnonzero(~test)), digits.take(np.flatnonzero(test))
 
 
 def _find_writers(source: Path, writers: Path | None) -> Path | None:
@@ -217,12 +226,12 @@ def _by_writer(writers: NDArray[np.int32]) -> tuple[NDArray[np.bool_], dict[str,
     return held_out, record
 
 
-def _stratified(labels: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], dict[str, Any]]:
-    """The same share of every class; 5,000 digits, or a tenth of a set with fewer than 50,000."""
-    rng = np.random.default_rng(SPLIT_SEED)
-    share = min(VALIDATION_SIZE / len(labels), VALIDATION_WRITERS)
+def _stratified(labels: NDArray[np.uint8], share: float, seed: int = SPLIT_SEED) -> NDArray[np.bool_]:
+    """The same share of every class, at least one digit of each that has two."""
+    rng = np.random.default_rng(seed)
     held_out = np.zeros(len(labels), np.bool_)
     for label in range(10):
         members = rng.permutation(np.flatnonzero(labels == label))
-        held_out[members[: round(share * len(members))]] = True
-    return held_out, {"method": "stratified"}
+        least = 1 if len(members) > 1 else 0
+        held_out[members[: max(least, round(share * len(members)))]] = True
+    return held_out

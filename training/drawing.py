@@ -350,7 +350,8 @@ def one(rng: Generator) -> list[Stroke]:
     angle = math.radians(rng.uniform(32 + 22 * length, 70 + 5 * length))
     start = (0.5 - length * math.cos(angle), length * math.sin(angle))
     middle = (0.5 - length * math.cos(angle) * 0.5, length * math.sin(angle) * 0.5 + rng.normal(0, 0.04))
-    strokes = [[start, middle, (0.5, 0), *stem]]
+    top: Stroke = [(0.5, 0), *stem] if rng.random() < 0.75 else [(0.5 - 0.04 * rng.random(), 0.02), *stem[1:]]
+    strokes = [[start, middle, *top]]
     if rng.random() < 0.25:
         y, left, right = 1 + rng.normal(0, 0.02), rng.uniform(0.1, 0.32), rng.uniform(0.1, 0.32)
         strokes.append([(0.5 - left, y), (0.5 + right, y + rng.normal(0, 0.03))])
@@ -366,9 +367,13 @@ def two(rng: Generator) -> list[Stroke]:
         (0.66, 0.17),
         (0.58, 0.42),
     ]
-    if rng.random() < 0.15:
+    start = rng.random()
+    if start < 0.15:
         depth = rng.uniform(0.2, 0.34)
         top = [(0.34, depth - 0.1), (0.22, depth), (0.08, depth - 0.08), (0.12, 0.08), *top[2:]]
+    elif start < 0.3:
+        depth = rng.uniform(0.3, 0.52)
+        top = [(rng.uniform(0.1, 0.35), depth), (0.03, depth - 0.12), (0.12, 0.06), (0.4, 0), (0.68, 0.2), (0.6, 0.46)]
     y = 1 + rng.normal(0, 0.03)
     form = rng.random()
     if form < 0.38:
@@ -403,7 +408,7 @@ def four(rng: Generator) -> list[Stroke]:
         bar: Stroke = [(left - 0.02, bar_y), (left - 0.02, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
         stem: Stroke = [(stem_x, rng.uniform(0, 0.55)), (stem_x + lean, rng.uniform(0.88, 1))]
         return [[(left + rng.uniform(0, 0.3), rng.uniform(0, 0.12)), *bar[rng.integers(2) :]], stem]
-    if form < 0.48:
+    if form < 0.45:
         bowl: Stroke = [
             (0.12, 0.02),
             (0.05, 0.35),
@@ -412,10 +417,10 @@ def four(rng: Generator) -> list[Stroke]:
             (stem_x + rng.uniform(0, 0.2), bar_y - 0.08),
         ]
         return [bowl, [(stem_x + 0.02, rng.uniform(0, 0.15)), (stem_x + lean, 1)]]
-    if form < 0.56:
+    if form < 0.57:
         corner, end = (0, bar_y - 0.08), (rng.uniform(0.5, 0.7), bar_y - 0.12)
         return [
-            [(rng.uniform(0.1, 0.3), 0), corner, corner, end],
+            [(rng.uniform(0.1, 0.6), 0), corner, corner, end],
             [(end[0] + rng.uniform(0, 0.12), rng.uniform(0.05, 0.3)), end, (end[0] - rng.uniform(0, 0.3), 1)],
         ]
     slope: Stroke = [(stem_x - rng.uniform(0, 0.15), 0), (0, bar_y), (0, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
@@ -464,9 +469,18 @@ def seven(rng: Generator) -> list[Stroke]:
     bar: Stroke = [(0, bar_y), (right, 0), (right, 0)]
     if rng.random() < 0.25:
         bar = [(0, bar_y + 0.05), (right * 0.35, bar_y - 0.03), (right * 0.7, bar_y + 0.06), (right, 0), (right, 0)]
-    if rng.random() < 0.4:
+    serif = rng.random()
+    if serif < 0.25:  # from below
         tick = (rng.normal(-0.02, 0.04), rng.uniform(0.1, 0.34))
         bar = [tick, bar[0], *bar]
+    elif serif < 0.55:  # from above, the bar rising from its foot
+        dip = (rng.uniform(-0.02, 0.12), rng.uniform(0.08, 0.24))
+        bar = [
+            (rng.normal(-0.02, 0.04), rng.normal(-0.02, 0.04)),
+            *[dip] * int(rng.integers(1, 3)),
+            (right, 0),
+            (right, 0),
+        ]
     bend = rng.uniform(-0.14, 0.06)
     strokes = [[*bar, ((right + foot) / 2 + bend, 0.48), (foot, 1)]]
     if rng.random() < 0.55:

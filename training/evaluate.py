@@ -4,6 +4,7 @@ Two ways in: the arrays themselves, and `uploads`, where each digit is encoded a
 own reader, as a caller's picture does.
 """
 
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,8 @@ from training.train import predict_logits
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 UPLOADS_PER_CALL = 256
+CALIBRATION_BINS = 15
+CONFUSED_SHOWN = 10
 
 
 def load_predict(path: Path) -> Predict:
@@ -84,6 +87,14 @@ def evaluate(predict: Predict, digits: Digits) -> dict[str, Any]:
     return score(probabilities, digits.labels) | {"mean_reject": float(reject.mean())}
 
 
+def measure(probabilities: NDArray[np.float32], digits: Digits) -> dict[str, Any]:
+    """As `score`, with what two classifiers are compared by: the digits read wrong, and which digits they were."""
+    return score(probabilities, digits.labels) | {
+        "digits": hashlib.sha256(digits.images.tobytes() + digits.labels.tobytes()).hexdigest(),
+        "mistakes": mistakes(probabilities, digits.labels),
+    }
+
+
 def evaluate_uploads(classifier: DigitClassifier, digits: Digits) -> dict[str, Any]:
     """Accuracy on digits that arrive as PNG files, read exactly as the service reads an upload."""
     reader = Reader(classifier)
@@ -108,7 +119,7 @@ def encode_png(image: NDArray[np.uint8]) -> bytes:
 
 
 def score(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> dict[str, Any]:
-    """Accuracy with its 95 % interval, log-likelihood, Brier score, and the same by class.
+    """Accuracy with its 95 % interval, log-likelihood, Brier score, calibration, confused pairs, and scores by class.
 
     Args:
         probabilities: float `[N, 10]`.
@@ -122,6 +133,8 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> dict
         "nll": negative_log_likelihood(probabilities, labels),
         "brier": brier_score(probabilities, labels),
         "macro": {name: float(np.mean([row[name] for row in per_class])) for name in ("precision", "recall", "f1")},
+        "calibration": calibration_error(probabilities, labels),
+        "confused": confused_pairs(confusion),
         "per_class": per_class,
         "confusion": confusion.tolist(),
     }
@@ -159,10 +172,42 @@ def class_scores(confusion: NDArray[np.int64]) -> list[dict[str, Any]]:
 def negative_log_likelihood(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
     """Mean of -ln p(label); a probability of zero counts as the least positive float32."""
     chosen = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean())
+    return abs(float(np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()))
 
 
 def brier_score(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
     """Mean squared distance to the one-hot label, summed over the classes: 0 is perfect, 2 the worst (G. Brier, 1950)."""
     distance = probabilities.astype(np.float64) - np.eye(10)[labels]
     return float((distance**2).sum(axis=1).mean())
+
+
+def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> dict[str, Any]:
+    """Expected calibration error over bins of equal width, with each bin that is not empty.
+
+    Source: M. Naeini, G. Cooper, M. Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", 2015.
+    """
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    number = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = [
+        {"n": int(there.sum()), "confidence": float(confidence[there].mean()), "accuracy": float(correct[there].mean())}
+        for there in (number == each for each in range(CALIBRATION_BINS))
+        if there.any()
+    ]
+    error = sum(each["n"] * abs(each["confidence"] - each["accuracy"]) for each in bins) / len(labels)
+    return {"ece": error, "bins": bins}
+
+
+def confused_pairs(confusion: NDArray[np.int64]) -> list[dict[str, int]]:
+    """The pairs of digits most often taken for each other, with the mistakes of both ways together."""
+    pairs = [
+        {"first": low, "second": high, "n": int(confusion[low, high] + confusion[high, low])}
+        for low in range(10)
+        for high in range(low + 1, 10)
+    ]
+    return sorted((pair for pair in pairs if pair["n"]), key=lambda pair: -pair["n"])[:CONFUSED_SHOWN]
+
+
+def mistakes(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> list[list[int]]:
+    """`[index, predicted digit]` of every digit that was read wrong: what two classifiers are compared by."""
+    predicted = probabilities.argmax(axis=1)
+    return [[int(index), int(predicted[index])] for index in np.flatnonzero(predicted != labels)]

@@ -5,12 +5,16 @@ temperature, with the teachers' softened answer, weighted (G. Hinton, O. Vinyals
 a Neural Network", 2015). Both targets travel side by side in one array `[N, 2 * classes]`.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.recipe import Recipe
+
+# What Keras's ReduceLROnPlateau takes for no improvement.
+PLATEAU_DELTA = 1e-4
 
 
 def targets(labels: NDArray[np.uint8], teacher_logits: NDArray[np.float32] | None, recipe: Recipe) -> NDArray[Any]:
@@ -69,10 +73,44 @@ def optimizer(recipe: Recipe, steps: int) -> Any:
         "rmsprop": keras.optimizers.RMSprop,
         "sgd": keras.optimizers.SGD,
     }
-    chosen = kinds[recipe.optimizer](_learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
+    options: dict[str, Any] = {"momentum": recipe.momentum} if recipe.momentum else {}
+    if recipe.weight_decay:
+        options["weight_decay"] = recipe.weight_decay
+    elif recipe.optimizer == "adamw":
+        options["weight_decay"] = 0.0  # its own default is another
+    chosen = kinds[recipe.optimizer](_learning_rate(recipe, steps), **options)
     if recipe.weight_decay:
         chosen.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return chosen
+
+
+def plateau_rate(recipe: Recipe, history: Sequence[Mapping[str, float]]) -> float:
+    """The learning rate after these epochs, as Keras's ReduceLROnPlateau would have it on validation accuracy.
+
+    It follows from the history alone, so a resumed training has nothing to remember.
+    """
+    rate, best, waited = recipe.learning_rate, float("-inf"), 0
+    for epoch in history:
+        if epoch["validation_accuracy"] > best + PLATEAU_DELTA:
+            best, waited = epoch["validation_accuracy"], 0
+            continue
+        waited += 1
+        if waited >= recipe.plateau:
+            rate, waited = max(rate * recipe.plateau_factor, recipe.plateau_floor), 0
+    return rate
+
+
+def best_epoch(history: Sequence[Mapping[str, float]]) -> int:
+    """Index of the epoch with the lowest validation loss, the first of equals."""
+    losses = [epoch["validation_loss"] for epoch in history]
+    return losses.index(min(losses))
+
+
+def is_stopped_early(recipe: Recipe, history: Sequence[Mapping[str, float]]) -> bool:
+    """Whether the validation loss has not fallen for as many epochs as the recipe waits."""
+    if not recipe.early_stopping or not history:
+        return False
+    return len(history) - 1 - best_epoch(history) >= recipe.early_stopping
 
 
 def _learning_rate(recipe: Recipe, steps: int) -> Any:

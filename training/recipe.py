@@ -9,10 +9,12 @@ from training.errors import RecipeError
 
 Loss = Literal["sparse_categorical_crossentropy", "categorical_crossentropy"]
 Schedule = Literal["constant", "cosine"]
+Normalize = Literal["scale", "columns"]
 
 _CHOICES = {
     "loss": ("sparse_categorical_crossentropy", "categorical_crossentropy"),
     "schedule": ("constant", "cosine"),
+    "normalize": ("scale", "columns"),
     "optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "classes": (10, 11),
 }
@@ -27,6 +29,13 @@ class Recipe:
     `cosine` then lets it fall to a hundredth of its peak. `ema` is the decay per step of the averaged weights that
     are kept at the end, 0 for none. `teachers` are run folders whose mean logits the network also learns from, with
     weight `teacher_weight` at `teacher_temperature`.
+
+    `normalize` is `scale` for pixels in 0..1, or `columns` to bring each column of each image to length 1 as well, as
+    `keras.utils.normalize(x, axis=1)` does. `validation_share` is the share of the training digits to hold out, 0
+    for the data set's own. `early_stopping` is the number of epochs without a lower validation loss after which
+    training ends with the weights of the best epoch; `plateau` that without a higher validation accuracy after which
+    the learning rate is multiplied by `plateau_factor`, down to `plateau_floor`; 0 for never. `init_from` is a run
+    folder to take the weights from. `members` are the runs that an ensemble averages; it is not trained itself.
     """
 
     architecture: str
@@ -45,6 +54,15 @@ class Recipe:
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.9
     teacher_temperature: float = 4.0
+    momentum: float = 0.0
+    normalize: Normalize = "scale"
+    validation_share: float = 0.0
+    early_stopping: int = 0
+    plateau: int = 0
+    plateau_factor: float = 0.5
+    plateau_floor: float = 1e-5
+    init_from: str = ""
+    members: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():
@@ -56,6 +74,10 @@ class Recipe:
         for field in ("label_smoothing", "teachers"):
             if getattr(self, field) and self.loss == "sparse_categorical_crossentropy":
                 raise RecipeError(f"{field} needs loss 'categorical_crossentropy'")
+        if not 0 <= self.validation_share <= 0.9:
+            raise RecipeError(f"recipe field validation_share is {self.validation_share}; allowed: 0 to 0.9")
+        if self.plateau and self.schedule != "constant":
+            raise RecipeError("plateau needs schedule 'constant': two cannot steer one learning rate")
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -72,7 +94,8 @@ class Recipe:
             raise RecipeError(f"unknown recipe field {unknown[0]!r}; known: {_listed(sorted(known))}")
         if "architecture" not in entries:
             raise RecipeError("the recipe names no architecture")
-        return cls(**{**entries, "teachers": tuple(entries.get("teachers", ()))})
+        listed = {field: tuple(entries.get(field, ())) for field in ("teachers", "members")}
+        return cls(**{**entries, **listed})
 
     def changed(self, assignments: Sequence[str]) -> "Recipe":
         """The recipe with fields set anew, each by a text `field=value`.

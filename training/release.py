@@ -19,6 +19,7 @@ from training.runs import Run, write_json
 
 MINIMUM_ACCURACY = 0.985
 MAX_UPLOAD_LOSS = 0.001
+MAX_BYTES = 1_000_000
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _REJECT_LIMITS = {
     10: "`reject` is always 0: this network was not taught what is no digit, and the ten probabilities say nothing "
@@ -35,7 +36,7 @@ def release_run(
     """Put an exported run into a folder of released models.
 
     Raises:
-        ReleaseError: the version is none, or the artifact is less accurate than asked.
+        ReleaseError: the version is none, or the artifact is less accurate than asked, or larger than 1 MB.
         ExportError: the artifact does not answer as the network does.
         RunError: the run lacks something, or its artifact is not what the contract describes.
     """
@@ -47,6 +48,8 @@ def release_run(
     with tempfile.TemporaryDirectory(dir=folder, prefix="release-") as scratch:
         candidate = Path(scratch) / "digits.onnx"
         _stamp(run, candidate, version, {})
+        if (size := candidate.stat().st_size) > MAX_BYTES:
+            raise ReleaseError(f"the exported file has {size} bytes; a released one has at most {MAX_BYTES}")
         metrics = _measure(run, candidate, dataset)
         _check(metrics, minimum_accuracy)
         _stamp(run, candidate, version, metrics)

@@ -4,10 +4,12 @@ config.json       recipe, seed, data hashes, split, commit, machine: all that is
 checkpoint.npz    where to go on after an interruption; removed once the training is done
 history.json      loss and accuracy per epoch
 training.json     what came out: seconds, parameters, accuracy on validation
+events/           the history as TensorBoard reads it
 model.keras       the weights (and model.h5 on request)
 calibration.json  temperature and thresholds           written by `calibrate`
 digits.onnx       the exported graph, with export.json  written by `export`
-evaluation.json   metrics, and plots/                   written by `evaluate`
+digits.tflite     for phones, with tflite.json          written by `export --formats tflite`
+evaluation.json   metrics, latency.json and plots/      written by `evaluate`
 """
 
 import json
@@ -31,7 +33,7 @@ FORMAT = 1
 # A list of numbers as json.dumps indents it: one to a line, which nobody wants to read.
 _NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")
 
-_RECORDED = ("training", "history", "calibration", "export", "evaluation")
+_RECORDED = ("training", "history", "calibration", "export", "tflite", "latency", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class Run:
     @property
     def checkpoint_path(self) -> Path:
         return self.folder / "checkpoint.npz"
+
+    @property
+    def events_path(self) -> Path:
+        return self.folder / "events"
 
     @classmethod
     def create(cls, root: Path, recipe: Recipe, seed: int, data: Mapping[str, Any]) -> "Run":
@@ -124,19 +130,43 @@ class Run:
         write_json(self.folder / f"{name}.json", content)
 
     def record(self) -> dict[str, Any]:
-        """All that is known of the run but its weights: small enough for the repository."""
-        return {"id": self.id, **self.read("config"), **{name: self.read(name) for name in _RECORDED if self.has(name)}}
+        """All that is known of the run but its weights: small enough for the repository.
+
+        Runs that its recipe names are told by their ids, wherever their folders were.
+        """
+        config = self.read("config")
+        recipe = dict(config["recipe"])
+        if recipe.get("teachers"):
+            recipe["teachers"] = [Path(teacher).name for teacher in recipe["teachers"]]
+        if recipe.get("init_from"):
+            recipe["init_from"] = Path(recipe["init_from"]).name
+        known = {name: self.read(name) for name in _RECORDED if self.has(name)}
+        return {"id": self.id, **config, "recipe": recipe, **known}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file at once or not at all."""
-    part = path.with_name(path.name + ".part")
+    """Write a JSON file at once or not at all.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
     text = _NUMBERS.sub(_on_one_line, json.dumps(content, indent=1, allow_nan=False))
+    write_bytes(path, (text + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all, into a folder that may not be there yet.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_bytes(content)
         part.replace(path)
     except OSError as exc:
+        part.unlink(missing_ok=True)
         raise RunError(f"{path} cannot be written: {exc.strerror or exc}") from exc
 
 

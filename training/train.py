@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from training import objective
 from training.architectures import build
 from training.curriculum import SOURCES
-from training.data import Dataset, Digits
+from training.data import Dataset, Digits, hold_out
 from training.errors import RecipeError, RunError
+from training.events import EventLog
+from training.moves import moved
 from training.recipe import Recipe
 from training.runs import Run
 
@@ -39,7 +41,7 @@ def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress
 
 
 # One call makes the batches of one epoch, `steps_per_epoch` of them; the last argument is the share of the epochs done.
-BATCHES: dict[str, BatchSource] = {"shuffled": shuffled, **SOURCES}
+BATCHES: dict[str, BatchSource] = {"shuffled": shuffled, "moved": moved, **SOURCES}
 
 
 def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bool = False) -> Run:
@@ -50,6 +52,7 @@ def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bo
         RunError: a file of the run cannot be written.
     """
     _find_batches(recipe)
+    dataset = hold_out(dataset, recipe.validation_share)
     run = Run.create(root, recipe, seed, {"hashes": dict(dataset.hashes), "split": dict(dataset.split)})
     return _train(run, dataset, h5=h5)
 
@@ -65,7 +68,7 @@ def resume_run(folder: Path, dataset: Dataset, *, h5: bool = False) -> Run:
         raise RunError(f"the run {folder} is finished; there is nothing to resume")
     if run.read("config")["data"]["hashes"] != dict(dataset.hashes):
         raise RunError(f"the run {folder} was started on other data files than these")
-    return _train(run, dataset, h5=h5)
+    return _train(run, hold_out(dataset, run.recipe.validation_share), h5=h5)
 
 
 def steps_per_epoch(digits: Digits, recipe: Recipe) -> int:
@@ -92,14 +95,19 @@ def _train(run: Run, dataset: Dataset, *, h5: bool) -> Run:
     trainer = Trainer(recipe, run.seed, dataset)
     if run.checkpoint_path.exists():
         trainer.restore(run.checkpoint_path)
-    while trainer.epoch < recipe.epochs:
-        trainer.train_epoch()
-        trainer.save(run.checkpoint_path)
-        run.write("history", {"epochs": trainer.history})
-    model = trainer.averaged_model()
-    _save_model(model, run.model_path)
+    print(f"{run.folder}: {recipe.architecture}, {trainer.model.count_params():,} parameters", flush=True)
+    with EventLog(run.events_path) as events:
+        while not trainer.is_done:
+            entry = trainer.train_epoch()
+            trainer.save(run.checkpoint_path)
+            run.write("history", {"epochs": trainer.history})
+            events.write(trainer.epoch, entry)
+    # Once more: a kill may have come between the last checkpoint and its history.
+    run.write("history", {"epochs": trainer.history})
+    model = trainer.final_model()
+    save_model(model, run.model_path)
     if h5:
-        _save_model(model, run.folder / "model.h5")
+        save_model(model, run.folder / "model.h5")
     run.write("training", _result(trainer, model, time.perf_counter() - started))
     run.checkpoint_path.unlink()
     return run
@@ -114,6 +122,8 @@ class Trainer:
         self.batches = _find_batches(recipe)
         self.history: list[dict[str, float]] = []
         self.model = build(recipe)
+        if recipe.init_from:
+            _take_weights(self.model, Path(recipe.init_from))
         self.model.compile(
             optimizer=objective.optimizer(recipe, recipe.epochs * steps_per_epoch(self.digits, recipe)),
             loss=objective.loss(recipe),
@@ -122,16 +132,24 @@ class Trainer:
         self.model.optimizer.build(self.model.trainable_variables)
         self.teachers = [_load_teacher(Path(teacher), recipe) for teacher in recipe.teachers]
         self.average: list[NDArray[np.float32]] = self.model.get_weights() if recipe.ema else []
+        self.best: list[NDArray[np.float32]] = self.model.get_weights() if recipe.early_stopping else []
 
     @property
     def epoch(self) -> int:
         """Number of epochs done."""
         return len(self.history)
 
-    def train_epoch(self) -> None:
+    @property
+    def is_done(self) -> bool:
+        return self.epoch >= self.recipe.epochs or objective.is_stopped_early(self.recipe, self.history)
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train on every batch of one epoch and measure on validation digits; returns the epoch's history."""
         from tqdm import tqdm
 
         started = time.perf_counter()
+        if self.recipe.plateau:
+            self.model.optimizer.learning_rate = objective.plateau_rate(self.recipe, self.history)
         rng = np.random.default_rng([self.seed, self.epoch])
         batches = self.batches(self.digits, self.recipe, rng, self.epoch / self.recipe.epochs)
         steps = steps_per_epoch(self.digits, self.recipe)
@@ -145,14 +163,26 @@ class Trainer:
                     totals[name] += float(value) * len(labels)
                 bar.set_postfix({name: f"{total / seen:.4f}" for name, total in totals.items()}, refresh=False)
         entry = {name: total / seen for name, total in totals.items()} | self._validate()
+        if self.recipe.plateau:
+            entry["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
         entry["seconds"] = round(time.perf_counter() - started, 2)
         self.history.append(entry)
-        print(f"{title}: " + ", ".join(f"{name} {value:.4f}" for name, value in entry.items()), flush=True)
+        if self.best and objective.best_epoch(self.history) == self.epoch - 1:
+            self.best = [*(self.average or self.model.get_weights())]
+        print(f"{title}: " + ", ".join(f"{name} {value:.4g}" for name, value in entry.items()), flush=True)
+        return entry
 
     def averaged_model(self) -> Any:
-        """The network as it will be used: without optimizer, with the averaged weights where there are any."""
+        """The network as it is now: without optimizer, with the averaged weights where there are any."""
         model = build(self.recipe)
         model.set_weights(self.average or self.model.get_weights())
+        return model
+
+    def final_model(self) -> Any:
+        """The network as it will be used: that of the best epoch where the recipe stops early, else the last."""
+        model = self.averaged_model()
+        if self.best:
+            model.set_weights(self.best)
         return model
 
     def save(self, path: Path) -> None:
@@ -164,6 +194,7 @@ class Trainer:
         part = path.with_name(path.name + ".part")
         arrays: dict[str, Any] = {f"state{i:04}": np.asarray(variable) for i, variable in enumerate(self._variables())}
         arrays |= {f"average{i:04}": weights for i, weights in enumerate(self.average)}
+        arrays |= {f"best{i:04}": weights for i, weights in enumerate(self.best)}
         try:
             with part.open("wb") as file:
                 np.savez(file, allow_pickle=False, history=np.array(json.dumps(self.history)), **arrays)
@@ -184,6 +215,7 @@ class Trainer:
                 for i, variable in enumerate(self._variables()):
                     variable.assign(arrays[f"state{i:04}"])
                 self.average = [arrays[f"average{i:04}"] for i in range(len(self.average))]
+                self.best = [arrays[f"best{i:04}"] for i in range(len(self.best))]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
             raise RunError(f"the checkpoint {path} is broken or of another network; remove it to start over") from exc
 
@@ -219,6 +251,20 @@ class Trainer:
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
+def _take_weights(model: Any, folder: Path) -> None:
+    """Start from the weights of a finished run; its head stays behind where the number of classes differs."""
+    from training.evaluate import load_keras_model
+
+    former = load_keras_model(Run.open(folder).model_path)
+    heads = [tuple(weights.shape) for weights in (former.weights[-2], model.weights[-2])]
+    kept = len(model.weights) if heads[0] == heads[1] else len(model.weights) - 2
+    pairs = list(zip(model.weights[:kept], former.weights[:kept], strict=False))
+    if len(former.weights) != len(model.weights) or any(mine.shape != theirs.shape for mine, theirs in pairs):
+        raise RecipeError(f"the run {folder} is of another architecture; its weights do not fit")
+    for mine, theirs in pairs:
+        mine.assign(theirs)
+
+
 def _load_teacher(folder: Path, recipe: Recipe) -> Any:
     from training.evaluate import load_keras_model
 
@@ -235,19 +281,26 @@ def _find_batches(recipe: Recipe) -> BatchSource:
 
 
 def _result(trainer: Trainer, model: Any, seconds: float) -> dict[str, Any]:
+    kept = trainer.history[objective.best_epoch(trainer.history) if trainer.best else -1]
     return {
         "parameters": int(model.count_params()),
         "epochs": trainer.epoch,
-        "seconds": round(seconds, 1),
+        # Of all epochs, also those before an interruption; the rest is this process's own.
+        "seconds": round(max(seconds, sum(epoch["seconds"] for epoch in trainer.history)), 1),
         "validation": {
             "n": len(trainer.validation),
-            "accuracy": trainer.history[-1]["validation_accuracy"],
-            "loss": trainer.history[-1]["validation_loss"],
+            "accuracy": kept["validation_accuracy"],
+            "loss": kept["validation_loss"],
         },
     }
 
 
-def _save_model(model: Any, path: Path) -> None:
+def save_model(model: Any, path: Path) -> None:
+    """Write a `.keras` or `.h5` file at once or not at all.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
     part = path.with_name(f"part-{path.name}")
     try:
         model.save(part)

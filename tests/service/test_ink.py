@@ -4,6 +4,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from service.ink import Ink, find_ink
 from service.preprocessing import normalize
+from tests import pictures
 from tests.service.drawings import draw_digit, overlap, with_frame, with_grain, with_rules, with_shadow
 
 
@@ -63,7 +64,7 @@ def test_empty_paper_is_blank(paper: Image.Image) -> None:
     assert normalize(ink) is None
 
 
-@pytest.mark.parametrize("level", [190, 205])
+@pytest.mark.parametrize("level", [200, 208])
 def test_faint_pencil_is_read_and_called_faint(level: int) -> None:
     ink = find_ink(with_grain(draw_digit(5, paper=225, ink=level), 2))
     assert "low_contrast" in ink.noticed
@@ -73,6 +74,12 @@ def test_faint_pencil_is_read_and_called_faint(level: int) -> None:
 def test_noise_without_paper_is_never_called_blank() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 60)).astype(np.uint8)
     assert "blank" not in find_ink(Image.fromarray(noise)).noticed
+
+
+def test_paper_of_two_tones_is_not_taken_for_ink() -> None:
+    banded = draw_digit(5, paper=150, ink=60)
+    banded.paste(235, (0, 0, 100, 14))
+    assert overlap(reading(banded), reading(draw_digit(5))) > 0.8
 
 
 def test_specks_are_left_out() -> None:
@@ -142,3 +149,10 @@ def test_the_same_picture_gives_the_same_ink_bit_for_bit() -> None:
     first, second = find_ink(picture), find_ink(picture.copy())
     assert (first.density == second.density).all()
     assert first.noticed == second.noticed
+
+
+def test_a_small_scan_that_was_enlarged_is_no_shadow() -> None:
+    """Its strokes run to the rim and fade as slowly as shadows do, but they are dark."""
+    small = pictures.draw(3, 12, margin=0.0, pen=0.14)
+    ink = find_ink(small.resize((120, 120), Image.Resampling.BICUBIC))
+    assert "blank" not in ink.noticed

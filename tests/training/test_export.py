@@ -173,12 +173,6 @@ def test_a_graph_with_shapes_computed_at_run_time_is_refused(exported_run: Run) 
         export.check_graph(graph, exported_run.onnx_path)
 
 
-def test_a_file_over_a_megabyte_is_refused(exported_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "MAX_BYTES", 1000)
-    with pytest.raises(ExportError, match="at most 1000 are allowed"):
-        export.check_graph(onnx.load(exported_run.onnx_path), exported_run.onnx_path)
-
-
 def test_a_run_that_is_not_calibrated_names_the_verb(exported_run: Run, dataset: Dataset, tmp_path: Path) -> None:
     run = copy_of(exported_run, tmp_path)
     (run.folder / "calibration.json").unlink()

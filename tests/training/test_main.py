@@ -11,7 +11,22 @@ from training import release
 from training.__main__ import build_parser, main
 from training.errors import TrainingError
 
-VERBS = ("data", "train", "evaluate", "calibrate", "export", "release")
+VERBS = (
+    "data",
+    "explore",
+    "train",
+    "tune",
+    "distil",
+    "ensemble",
+    "evaluate",
+    "predict",
+    "calibrate",
+    "export",
+    "release",
+    "baselines",
+    "compare",
+    "report",
+)
 
 
 def test_the_whole_way_from_data_to_a_released_model(
@@ -39,11 +54,9 @@ def test_the_whole_way_from_data_to_a_released_model(
     kept = json.loads((tmp_path / "docs" / f"{first.name}.json").read_text())
     assert kept["evaluation"]["test"]["accuracy"] == record["metrics"]["test"]["accuracy"]
     assert kept["evaluation"]["test"]["uploads"] == record["metrics"]["uploads"]
-    assert {path.name for path in (first / "plots").iterdir()} == {
-        "confusion-test.png",
-        "mistakes-test.png",
-        "history.png",
-    }
+    drawn = {path.stem.removesuffix("-test") for path in (first / "plots").iterdir()}
+    galleries = {f"digit{digit}" for digit in range(10)}
+    assert drawn == {"confusion", "mistakes", "reliability", "occlusion", "history"} | galleries
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -72,6 +85,17 @@ def test_the_overview_names_every_verb(capsys: pytest.CaptureFixture[str]) -> No
         (["calibrate", "--data", "mnist.npz", "runs/none"], "the run folder runs/none does not exist"),
         (["export", "--data", "mnist.npz", "empty"], "config.json is missing"),
         (["release", "--data", "mnist.npz", "--version", "1.0.0", "empty"], "config.json is missing"),
+        (["explore", "--data", "empty/mnist.npz"], "empty/mnist.npz does not exist"),
+        (["tune", "--data", "mnist.npz", "--space", "speed=1,2"], "unknown recipe field 'speed'"),
+        (["tune", "--data", "mnist.npz", "--space", "epochs=5:2"], "no range from a lower to a higher"),
+        (["distil", "--data", "mnist.npz", "empty"], "config.json is missing"),
+        (["ensemble", "--data", "mnist.npz", "empty"], "needs at least two runs"),
+        (["ensemble", "--data", "mnist.npz", "empty", "none"], "config.json is missing"),
+        (["predict", "--model", "missing.keras", "mnist.npz"], "missing.keras does not exist"),
+        (["baselines", "--data", "mnist.npz", "perceptron"], "unknown baseline 'perceptron'; known: knn, svm"),
+        (["compare", "--records", "empty"], "empty holds no records"),
+        (["report", "--records", "empty"], "empty holds no records"),
+        (["train", "--data", "mnist.npz", "--init-from", "runs/none"], "the run folder runs/none does not exist"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(

@@ -16,7 +16,7 @@ def test_a_recipe_survives_being_saved() -> None:
     ("entries", "message"),
     [
         ({"epochs": 5}, "names no architecture"),
-        ({"architecture": "a", "momentum": 1}, "unknown recipe field 'momentum'; known: architecture"),
+        ({"architecture": "a", "nesterov": 1}, "unknown recipe field 'nesterov'; known: architecture"),
         ({"architecture": "a", "optimizer": "adagrad"}, "optimizer is 'adagrad'; allowed: adam, adamw"),
         ({"architecture": "a", "classes": 12}, "classes is 12; allowed: 10, 11"),
         ({"architecture": "a", "epochs": 0}, "epochs is 0; it must be at least 1"),

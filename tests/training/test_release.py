@@ -75,6 +75,15 @@ def test_a_failed_release_leaves_the_former_one(run: Run, dataset: Dataset, tmp_
     assert {path.name: path.read_bytes() for path in (tmp_path / "models").iterdir()} == before
 
 
+def test_a_file_over_a_megabyte_is_not_released(
+    run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "MAX_BYTES", 1000)
+    with pytest.raises(ReleaseError, match="a released one has at most 1000"):
+        released(run, dataset, tmp_path / "models")
+    assert not list((tmp_path / "models").iterdir())
+
+
 def test_a_network_whose_uploads_suffer_is_not_released(
     run: Run, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,14 @@ def test_a_disk_that_is_full_leaves_the_previous_checkpoint(
     assert (tmp_path / "checkpoint.npz").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_device_without_space_is_told_as_such(dataset: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.npz.part").symlink_to("/dev/full")
+    with pytest.raises(RunError, match="No space left on device"):
+        Trainer(replace(RECIPE, epochs=1), 0, dataset).save(tmp_path / "checkpoint.npz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_averaged_weights_are_kept_and_differ_from_the_last(finished: Run, dataset: Dataset, tmp_path: Path) -> None:
     averaged = train_run(tmp_path, dataset, replace(RECIPE, ema=0.9), seed=1)
     assert not same(weights(averaged), weights(finished))

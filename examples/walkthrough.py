@@ -1,0 +1,75 @@
+"""From raw digits to a released model and a report, step by step, in one script.
+
+    python -m training data                      # MNIST, once
+    python examples/walkthrough.py               # about ten minutes on two cores
+
+Everything goes into the folder walkthrough/; nothing else is touched. Each step is a command that you can type as
+well: the script prints it before it runs it. Read along, change a step, run it again.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from training.__main__ import main as training
+
+
+def walk(data: Path, folder: Path, pictures: Sequence[Path], epochs: int | None = None) -> Iterator[str]:
+    """The commands in order; a later one may depend on the folders that an earlier one made."""
+    source, runs, records = f"--data {data}", folder / "runs", folder / "records"
+    short = f" --epochs {epochs}" if epochs else ""
+
+    # 1. Look at the data before anything else. explore/README.md tells what to notice.
+    yield f"explore {source} --out {folder / 'explore'}"
+
+    # 2. Train the network of most tutorials, with two seeds: one number alone says little.
+    yield f"train {source} --architecture cnn_225k --seeds 0 1{short} --runs {runs}"
+
+    # 3. Another network, for comparison; any of `python -m training train --help`.
+    yield f"train {source} --architecture cnn_32_64_64_dense64{short} --runs {runs}"
+    trained = sorted(runs.iterdir())
+
+    # 4. Make confidences mean what they say, write ONNX, and measure on the test digits, which had no part so far.
+    for run in trained:
+        yield f"calibrate {source} {run}"
+        yield f"export {source} {run}"
+    yield f"evaluate {source} {' '.join(map(str, trained))} --record {records}"
+
+    # 5. What do classifiers without a network reach?
+    yield f"baselines {source} logistic_regression decision_tree --record {records}"
+
+    # 6. Side by side, with cost and significance, and as a page to read.
+    yield f"compare --records {records} --time --runs {runs} {source}"
+    page, markdown = folder / "report.html", folder / "accuracy.md"
+    yield f"report --records {records} --runs {runs} --html {page} --markdown {markdown}"
+
+    # 7. Ask the best one about pictures, and see what it saw.
+    for picture in pictures:
+        yield f"predict {picture} --model {trained[-1]} --plot {folder / 'answers'}"
+
+    # 8. For phones: floating point, and integers throughout.
+    yield f"export {source} {trained[-1]} --formats tflite"
+
+    # 9. Release it: checked once more, with a model card. `digits serve` takes it with DIGITS_MODEL_PATH.
+    accuracy = "--minimum-accuracy 0.5" if epochs else ""
+    yield f"release {source} {trained[-1]} --version 0.0.1 --models {folder / 'models'} {accuracy}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data"), help="as for python -m training (default: data)")
+    parser.add_argument("--folder", type=Path, default=Path("walkthrough"), help="where everything goes")
+    parser.add_argument("--epochs", type=int, help="fewer than the recipes say, for a quick look")
+    arguments = parser.parse_args(argv)
+    pictures = [Path(__file__).with_name("seven.png")]
+    for command in walk(arguments.data, arguments.folder, pictures, arguments.epochs):
+        print(f"\n$ python -m training {command}", flush=True)
+        if code := training(shlex.split(command)):
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

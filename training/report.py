@@ -1,0 +1,381 @@
+"""The report: what was trained, how well it reads and what it costs, as one HTML page and as docs/accuracy.md.
+
+A section is a function from the material to a title and blocks of text, tables and pictures; SECTIONS lists them in
+the order of the page. One that finds nothing to tell returns None. The Markdown holds the same texts and tables;
+pictures are in the HTML page only, inside the file, so that the page can be sent around.
+"""
+
+import base64
+import html
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from training import plots
+from training.baselines import BASELINES
+from training.compare import Record, Row, Significance, compare, significance
+from training.runs import write_bytes
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as texts; all columns but the first are set to the right."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Commands to type."""
+
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file, with what there is to see in it."""
+
+    path: Path
+    caption: str
+
+
+Block = Text | Table | Code | Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What sections are made of: the records, and where runs keep their pictures and sections may draw theirs."""
+
+    records: Sequence[Record]
+    runs: Path
+    scratch: Path
+    rows: Sequence[Row] = field(default_factory=list)
+    against_best: dict[str, Significance] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Row:
+        return self.rows[0]
+
+
+SectionMaker = Callable[[Material], Section | None]
+
+
+def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Path) -> None:
+    """Write the page and the Markdown.
+
+    Args:
+        records: from `compare.read_records`.
+        runs: folder of the runs; the pictures of those that are there are shown.
+        page: the HTML file.
+        markdown: the Markdown file.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    rows = compare(records)
+    with tempfile.TemporaryDirectory() as scratch:
+        material = Material(records, runs, Path(scratch), rows, significance(rows))
+        sections = [section for make in SECTIONS if (section := make(material))]
+        write_bytes(page, to_html(sections).encode())
+    write_bytes(markdown, to_markdown(sections).encode())
+
+
+def comparison(material: Material) -> Section:
+    """The table of all networks and classifiers."""
+    best, n = material.best, material.best.records[0]["evaluation"]["test"]["n"]
+    told = (
+        f"All were trained and measured by this package, on the same {n:,} test digits, which no choice was made by. "
+        f"Where a row has several seeds, accuracy is their mean and the spread their standard deviation; precision, "
+        f"recall and F1 are means over the ten digits. Time is of the exported graph in onnxruntime on one thread, "
+        f"one digit at a time, all graphs measured in turns (scikit-learn's own prediction for the baselines). "
+        f"Most accurate: {best.name}."
+    )
+    return Section("Side by side", [Text(told), comparison_table(material.rows, material.against_best)])
+
+
+def comparison_table(rows: Sequence[Row], against_best: Mapping[str, Significance]) -> Table:
+    """One row for each recipe; the last column is the adjusted p-value against the best."""
+    scores = ("", "seeds", "accuracy", "spread", "precision", "recall", "F1", "ECE")
+    costs = ("parameters", "file, KB", "us/image", "training, s", "p")
+    return Table((*scores, *costs), [_cells(row, against_best.get(row.name)) for row in rows])
+
+
+def cost(material: Material) -> Section | None:
+    """Error against time."""
+    points = [
+        {"name": row.name, "microseconds": row.microseconds, "error": 1 - row.accuracy, "spread": row.spread}
+        for row in material.rows
+        if row.microseconds and row.accuracy < 1
+    ]
+    if not points:
+        return None
+    path = material.scratch / "cost.png"
+    plots.plot_cost(points, path)
+    front = ", ".join(row.name for row in pareto_front(material.rows))
+    told = f"Whatever is faster than one of these is less accurate: {front}."
+    return Section("Accuracy and cost", [Text(told), Picture(path, "Error and time per image; low and left is good.")])
+
+
+def pareto_front(rows: Sequence[Row]) -> list[Row]:
+    """Rows that no other beats in accuracy and time at once, the most accurate first."""
+    timed = [(row, 1 - row.accuracy, row.microseconds) for row in rows if row.microseconds is not None]
+    return [
+        row
+        for row, error, time in timed
+        if not any(e <= error and t <= time and (e, t) != (error, time) for _, e, t in timed)
+    ]
+
+
+def differences(material: Material) -> Section | None:
+    """McNemar's test against the best."""
+    if not material.against_best:
+        return None
+    told = (
+        f"Exact McNemar tests of each row's median run against that of {material.best.name}: how many digits only one "
+        "of the two reads right. The last column is adjusted for the number of comparisons (Holm). Above 0.05 these "
+        "digits do not tell the two apart."
+    )
+    rows = [
+        (name, str(each.only_best), str(each.only_other), _p(each.p), _p(each.adjusted))
+        for name, each in material.against_best.items()
+    ]
+    header = ("", "only the best right", "only this right", "p", "p, adjusted")
+    return Section("Which differences are real", [Text(told), Table(header, rows)])
+
+
+def mistakes(material: Material) -> Section:
+    """What the best network confuses, digit by digit."""
+    record = material.best.median
+    test = record["evaluation"]["test"]
+    pairs = ", ".join(f"{pair['first']} and {pair['second']} ({pair['n']})" for pair in test["confused"][:5])
+    told = f"{record['id']} reads {test['errors']} of {test['n']:,} wrong. Most often confused: {pairs or 'none'}."
+    rows = [
+        (str(row["digit"]), f"{row['n']:,}", *(f"{row[name]:.4f}" for name in ("precision", "recall", "f1")))
+        for row in test["per_class"]
+    ]
+    table = Table(("digit", "n", "precision", "recall", "F1"), rows)
+    return Section("Where the best one errs", [Text(told), table, *_pictures(material, record)])
+
+
+def hard_digits(material: Material) -> Section | None:
+    """Digits that nearly everything reads wrong."""
+    if len(material.rows) < 2:
+        return None
+    wrong = [{index for index, _ in row.median["evaluation"]["test"]["mistakes"]} for row in material.rows]
+    counts = {index: sum(index in each for each in wrong) for index in set().union(*wrong)}
+    everywhere = sorted(index for index, count in counts.items() if count == len(wrong))
+    shown = ", ".join(map(str, everywhere[:20])) + (", ..." if len(everywhere) > 20 else "")
+    told = (
+        f"{len(everywhere)} of the test digits are read wrong by all {len(wrong)} rows"
+        f"{f' (number {shown})' if everywhere else ''}; "
+        f"{len(counts):,} by at least one."
+    )
+    return Section("Digits that are hard for all", [Text(told)])
+
+
+def calibration(material: Material) -> Section:
+    """Whether confidences mean what they say."""
+    rows = [
+        (row.name, f"{row.ece:.4f}", f"{row.median['evaluation']['test']['nll']:.4f}")
+        for row in sorted(material.rows, key=lambda row: row.ece)
+    ]
+    told = (
+        "Expected calibration error over 15 bins (0 is perfect) and negative log-likelihood on the test digits, with the "
+        "temperature that was fitted on validation digits where a run was calibrated."
+    )
+    blocks: list[Block] = [Text(told), Table(("", "ECE", "NLL"), rows)]
+    path = material.scratch / "reliability.png"
+    plots.plot_reliability(material.best.median["evaluation"]["test"]["calibration"]["bins"], path)
+    return Section("Calibration", [*blocks, Picture(path, f"{material.best.name}: stated confidence and hits.")])
+
+
+def learning(material: Material) -> Section | None:
+    """How the best one learnt."""
+    record = material.best.median
+    epochs = record.get("history", {}).get("epochs")
+    if not epochs:
+        return None
+    path = material.scratch / "history.png"
+    plots.plot_history(epochs, path)
+    return Section("How the best one learnt", [Picture(path, f"{record['id']}: loss and accuracy over the epochs.")])
+
+
+def mobile(material: Material) -> Section | None:
+    """TensorFlow Lite files."""
+    rows = [
+        (record["id"], kind, f"{each['bytes'] / 1000:,.0f}", f"{each['accuracy']:.2%}", f"{each['lost'] * 100:+.2f}")
+        for record in material.records
+        for kind, each in record.get("tflite", {}).items()
+    ]
+    if not rows:
+        return None
+    told = (
+        "TensorFlow Lite files, checked with the interpreter on the test digits; lost points are against the network."
+    )
+    return Section("On phones and boards", [Text(told), Table(("run", "kind", "KB", "accuracy", "points lost"), rows)])
+
+
+def repeat(material: Material) -> Section:
+    """How every figure can be had again."""
+    networks = sorted(
+        {
+            record["recipe"]["architecture"]
+            for record in material.records
+            if record["recipe"]["architecture"] not in BASELINES
+        }
+    )
+    machine = material.best.records[0]["machine"]
+    lines = [
+        "python -m training data",
+        *(f"python -m training train --architecture {name} --seeds 0 1 2" for name in networks if name != "ensemble"),
+        "python -m training calibrate RUN && python -m training export RUN   # for each run",
+        "python -m training evaluate --record docs/runs RUN                   # for each run",
+        "python -m training baselines --record docs/runs",
+        "python -m training compare --time",
+        "python -m training report",
+    ]
+    told = (
+        f"Each row's records are in docs/runs: recipe, seed, hashes of the data, history and metrics. Measured on "
+        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"TensorFlow {machine['packages']['tensorflow']}, onnxruntime {machine['packages']['onnxruntime']}."
+    )
+    return Section("How to repeat it", [Text(told), Code(lines)])
+
+
+# In the order of the page.
+SECTIONS: list[SectionMaker] = [
+    comparison,
+    cost,
+    differences,
+    mistakes,
+    hard_digits,
+    calibration,
+    learning,
+    mobile,
+    repeat,
+]
+
+
+def to_markdown(sections: Sequence[Section]) -> str:
+    """Texts and tables as Markdown."""
+    lines = ["# Accuracy", "", "Written by `python -m training report`; change the code, not this page.", ""]
+    for section in sections:
+        blocks = [block for block in section.blocks if not isinstance(block, Picture)]
+        if blocks:
+            lines += [f"## {section.title}", ""]
+        for block in blocks:
+            lines += [*_markdown(block), ""]
+    return "\n".join(lines)
+
+
+def to_html(sections: Sequence[Section]) -> str:
+    """One page that needs no other file."""
+    body = "\n".join(
+        f"<section><h2>{html.escape(section.title)}</h2>\n{''.join(_html(block) for block in section.blocks)}</section>"
+        for section in sections
+    )
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    return _PAGE.replace("{body}", body).replace("{made}", made)
+
+
+def _cells(row: Row, against: Significance | None) -> list[str]:
+    return [
+        row.name,
+        str(len(row.records)),
+        f"{row.accuracy:.2%}",
+        "-" if row.spread is None else f"{row.spread * 100:.2f}",
+        *(f"{value:.4f}" for value in (row.precision, row.recall, row.f1, row.ece)),
+        "-" if row.parameters is None else f"{row.parameters:,}",
+        "-" if row.bytes is None else f"{row.bytes / 1000:,.0f}",
+        "-" if row.microseconds is None else f"{row.microseconds:,.0f}",
+        f"{row.seconds:,.0f}",
+        "best" if against is None else _p(against.adjusted),
+    ]
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _pictures(material: Material, record: Record) -> list[Block]:
+    folder = material.runs / record["id"] / "plots"
+    captions = {
+        "confusion-test.png": "Confusions: rows are true digits, columns what they were read as.",
+        "mistakes-test.png": "The most confident mistakes: true > read, and the confidence.",
+        "occlusion-test.png": "Which part decided: red is where a covered patch costs the answer most.",
+    }
+    return [Picture(folder / name, caption) for name, caption in captions.items() if (folder / name).is_file()]
+
+
+def _markdown(block: Block) -> list[str]:
+    if isinstance(block, Text):
+        return [block.text]
+    if isinstance(block, Code):
+        return ["```", *block.lines, "```"]
+    assert isinstance(block, Table)
+    header = f"| {' | '.join(block.header)} |"
+    return [header, "|---|" + "--:|" * (len(block.header) - 1), *(f"| {' | '.join(row)} |" for row in block.rows)]
+
+
+def _html(block: Block) -> str:
+    if isinstance(block, Text):
+        return f"<p>{html.escape(block.text)}</p>\n"
+    if isinstance(block, Code):
+        return f"<pre>{html.escape(chr(10).join(block.lines))}</pre>\n"
+    if isinstance(block, Picture):
+        data = base64.b64encode(block.path.read_bytes()).decode()
+        caption = html.escape(block.caption)
+        image = f'<img alt="{caption}" src="data:image/png;base64,{data}">'
+        return f"<figure>{image}<figcaption>{caption}</figcaption></figure>\n"
+    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in block.header)
+    rows = "".join(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>\n" for row in block.rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>\n{rows}</tbody></table></div>\n'
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>digits: accuracy</title>
+<style>
+:root { color-scheme: light dark; --line: #8885; --quiet: #777; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; }
+h2 { font-size: 1.2rem; margin-top: 2.5rem; }
+.made, figcaption { color: var(--quiet); font-size: .85rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+tbody tr:hover { background: #8881; }
+figure { margin: 1rem 0; }
+img { max-width: 100%; height: auto; background: white; }
+pre { overflow-x: auto; padding: .8rem; background: #8881; font-size: .85rem; }
+</style>
+</head>
+<body>
+<h1>Accuracy</h1>
+<p class="made">Written by python -m training report, {made}</p>
+{body}
+</body>
+</html>
+"""

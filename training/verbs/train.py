@@ -1,0 +1,132 @@
+import argparse
+import textwrap
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean, median_low, stdev
+from typing import Any
+
+from training.architectures import ARCHITECTURES, find_architecture
+from training.data import Dataset
+from training.recipe import Recipe
+from training.runs import Run
+from training.verbs.common import Arguments, add_runs, add_source, add_verb, load
+
+# A fine-tuned network must not forget what it knew.
+FINE_TUNING_RATE = 0.1
+
+_TEXT = """\
+train a network
+
+Each architecture comes with its recipe: optimizer, loss, schedule, batch size, epochs. A run goes to runs/<id>/ with
+its config, weights, history, data hashes and commit. With several seeds, several runs are trained and their spread on
+validation is told. An interrupted run, even a killed one, goes on with --resume and ends with the same weights.
+`tensorboard --logdir runs` draws the curves while networks are trained.
+
+To fine-tune on cells that people reviewed, put them into folders 0 to 9 and start from a finished run:
+
+  python -m training train --init-from runs/<id> --data cells/
+
+Its recipe is that of the run with a tenth of the learning rate. Then calibrate, export and release as usual.
+
+architectures and what their recipes set:
+"""
+
+
+def add(verbs: Any) -> None:
+    parser = add_verb(verbs, "train", _run, _TEXT + "\n".join(_recipe_lines()))
+    add_source(parser)
+    parser.add_argument(
+        "--architecture", metavar="NAME", help="which network (default: cnn_225k, or that of --init-from)"
+    )
+    add_training(parser)
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this interrupted run; its recipe counts")
+    parser.add_argument("--init-from", type=Path, metavar="RUN", help="start from the weights of a finished run")
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Arguments that train and distil share."""
+    parser.add_argument(
+        "--seeds", "--seed", type=int, nargs="+", default=[0], metavar="SEED", help="one run each (default: 0)"
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's number")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="other fields of the recipe, such as ema=0.999 normalize=columns early_stopping=3",
+    )
+    parser.add_argument("--h5", action="store_true", help="save model.h5 too, for older Keras")
+    add_runs(parser)
+
+
+def changed(recipe: Recipe, arguments: Arguments) -> Recipe:
+    """The recipe as the command line wants it."""
+    recipe = recipe.changed(arguments.set)
+    return recipe if arguments.epochs is None else replace(recipe, epochs=arguments.epochs)
+
+
+def train_seeds(recipe: Recipe, dataset: Dataset, arguments: Arguments) -> list[Run]:
+    """One run for each seed."""
+    from training.train import train_run
+
+    return [train_run(arguments.runs, dataset, recipe, seed, h5=arguments.h5) for seed in arguments.seeds]
+
+
+def print_validation(runs: Sequence[Run]) -> None:
+    """What came out, and with several seeds its spread and the run in the middle."""
+    accuracies = [run.read("training")["validation"]["accuracy"] for run in runs]
+    for run, accuracy in zip(runs, accuracies, strict=True):
+        print(f"{run.folder}: {accuracy:.4%} on validation")
+    if len(runs) > 1:
+        middle = runs[accuracies.index(median_low(accuracies))]
+        print(
+            f"mean {mean(accuracies):.4%}, standard deviation {stdev(accuracies):.4%}; the median run is {middle.folder}"
+        )
+
+
+def _run(arguments: Arguments) -> None:
+    recipe = changed(_recipe(arguments), arguments)
+    dataset = load(arguments)
+
+    from training.train import resume_run
+
+    if arguments.resume:
+        runs = [resume_run(arguments.resume, dataset, h5=arguments.h5)]
+    else:
+        runs = train_seeds(recipe, dataset, arguments)
+    print_validation(runs)
+
+
+def _recipe(arguments: Arguments) -> Recipe:
+    if not arguments.init_from:
+        return find_architecture(arguments.architecture or "cnn_225k").recipe
+    former = Run.open(arguments.init_from).recipe
+    recipe = find_architecture(arguments.architecture).recipe if arguments.architecture else former
+    return replace(
+        recipe,
+        init_from=str(arguments.init_from),
+        learning_rate=recipe.learning_rate * FINE_TUNING_RATE,
+        classes=former.classes,
+        normalize=former.normalize,
+        teachers=(),
+    )
+
+
+def _recipe_lines() -> list[str]:
+    lines = []
+    for name, architecture in ARCHITECTURES.items():
+        default = Recipe(name).to_json()
+        always = {"optimizer", "loss", "batch_size", "epochs", "learning_rate"}
+        fields = [
+            f"{field}={value}"
+            for field, value in architecture.recipe.to_json().items()
+            if field in always or value != default[field]
+        ]
+        lines.append(f"  {name} ({architecture.parameters:,} parameters)")
+        lines += textwrap.wrap(" ".join(fields), 100, initial_indent="    ", subsequent_indent="    ")
+    defaults = [f"{field}={value}" for field, value in Recipe("").to_json().items() if field != "architecture"]
+    lines += ["", "fields of a recipe and their defaults:"]
+    lines += textwrap.wrap(" ".join(defaults), 100, initial_indent="    ", subsequent_indent="    ")
+    return lines
