@@ -56,7 +56,7 @@ def find_cells(mask: Mask) -> Cells | None:
 
 def _full_columns(ink: Mask) -> Mask:
     """Columns that a line fills from top to bottom, with their neighbours: where it lies straight."""
-    full = ink.mean(axis=0) >= COVER
+    full: Mask = np.asarray(ink.mean(axis=0) >= COVER)
     grown = full.copy()
     grown[1:] |= full[:-1]
     grown[:-1] |= full[1:]

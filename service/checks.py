@@ -11,11 +11,12 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Check:
-    """`terms[place % len(terms)][digit]` is what a digit adds to the sum, which `modulus` must divide."""
+    """`terms[place % len(terms)][digit]` is what a digit adds to the sum; divided by `modulus` it leaves `remainder`."""
 
     name: str
     modulus: int
     terms: tuple[tuple[int, ...], ...]
+    remainder: int = 0
 
     def add(self, remainder: int, place: int, digit: int) -> int:
         """The remainder with one more digit to the left, `place` places from the right."""
@@ -26,7 +27,7 @@ class Check:
         remainder = 0
         for place, digit in enumerate(reversed(text)):
             remainder = self.add(remainder, place, int(digit))
-        return remainder == 0 and len(text) > 1
+        return remainder == self.remainder and len(text) > 1
 
 
 def _weights(*weights: int) -> tuple[tuple[int, ...], ...]:

@@ -135,8 +135,8 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
             preprocessing_version=version,
             architecture=metadata["architecture"],
             labels=tuple(json.loads(metadata["labels"])),
-            thresholds=_read_thresholds(thresholds := json.loads(metadata["thresholds"])),
-            fields=_read_fields(thresholds.get("fields")),
+            thresholds=_read_thresholds(json.loads(metadata["thresholds"])),
+            fields=_read_fields(json.loads(metadata.get("calibration", "{}")).get("fields")),
             training=json.loads(metadata["training"]),
             metrics=json.loads(metadata["metrics"]),
         )

@@ -31,7 +31,7 @@ MAX_PIECES = 160
 # Digits that the network is asked for beside the likeliest.
 GUESSES = 3
 # Leaving out a mark: a small one may be a separator, a tall one hardly, and a part of a mark never.
-SKIP_SMALL, SKIP_TALL, SKIP_PART = 0.7, 6.0, 12.0
+SKIP_SMALL, SKIP_TALL, SKIP_PART = 0.7, 9.6, 7.2
 # Up to this height, and this area as part of the squared height, a mark is small.
 SMALL_HEIGHT, SMALL_AREA = 0.4, 0.25
 
@@ -51,6 +51,7 @@ Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.fl
 ALTERNATIVES = 3
 # A lead in nats that leaves no doubt.
 MOST = 25.0
+NO_FEATURES = (0.0, -MOST, -MOST)
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,21 @@ def read(
         calibration: makes scores confidences.
         accept_at: least confidence of the whole number to accept at.
     """
-    probabilities, rejects = candidates.probabilities, candidates.rejects
-    steps = _steps(candidates)
-    paths = best_paths(len(candidates.pieces.pieces), steps, constraints)
+    return describe(candidates, find_paths(candidates, constraints), calibration, accept_at)
+
+
+def find_paths(candidates: Candidates, constraints: Constraints) -> list[Path]:
+    """The likeliest numbers, best first."""
+    return best_paths(len(candidates.pieces.pieces), _steps(candidates), constraints)
+
+
+def describe(
+    candidates: Candidates, paths: Sequence[Path], calibration: FieldCalibration, accept_at: float
+) -> FieldReading:
+    """The reading that paths through the candidates lead to, best first."""
     if not paths or not paths[0].text:
         return _unread(candidates, paths)
+    probabilities, rejects = candidates.probabilities, candidates.rejects
     best = paths[0]
     digits = tuple(
         FieldDigit(

@@ -65,7 +65,7 @@ class Constraints:
     def allow(self, path: Path) -> bool:
         if self.lengths is not None and not self.lengths[0] <= len(path.text) <= self.lengths[1]:
             return False
-        return self.check is None or (path.remainder == 0 and len(path.text) > 1)
+        return self.check is None or (path.remainder == self.check.remainder and len(path.text) > 1)
 
 
 # Nothing is known of the number.

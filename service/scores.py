@@ -29,7 +29,7 @@ ASPECTS = np.array(
     ]
 )
 # One for each of `segment_features`, in its order.
-SEGMENT_WEIGHTS = np.array([2.655, 2.04, 2.949, -9.29, -1.14, -0.021, -3.51, -0.567, -8.0, -13.32, 0.241, 4.446])
+SEGMENT_WEIGHTS = np.array([2.655, 2.04, 2.0, -9.29, -3.0, -0.1, -5.0, -0.567, -8.0, -13.32, 1.0, 4.446])
 # Of how much less likely than the likeliest digit another one is.
 GUESS_WEIGHT = 0.788
 

@@ -18,6 +18,7 @@ from training.verbs import (
     predict,
     release,
     report,
+    strings,
     train,
     tune,
 )
@@ -35,6 +36,7 @@ From pictures of digits to a released model, step by step:
   predict    read one picture and show what the network saw
   calibrate  fit the temperature and the thresholds on validation digits
   export     write the network as ONNX, TensorFlow Lite or Keras file and check that it answers the same
+  strings    read numbers of several digits, and calibrate how sure they are
   release    put a run into models/, with its record and model card
 
 What is it worth?
@@ -57,6 +59,7 @@ _VERBS = (
     predict,
     calibrate,
     export,
+    strings,
     release,
     baselines,
     compare,

@@ -112,12 +112,12 @@ def _glyph(image: Image, scale: float, shear: float) -> Image:
 def _step(before: Image, before_top: int, after: Image, after_top: int, gap: float | None) -> int:
     """From the left of one glyph to that of the next."""
     if gap is not None and gap > 0:
-        return before.shape[1] + round(gap * HEIGHT)
+        return int(before.shape[1]) + round(gap * HEIGHT)
     top, bottom = max(before_top, after_top), min(before_top + len(before), after_top + len(after))
     ends = _last_inked(before[top - before_top : bottom - before_top])
     starts = _last_inked(after[top - after_top : bottom - after_top, ::-1])
     nearest = int((ends + starts).max()) + 2 - after.shape[1] if bottom > top else before.shape[1]
-    return nearest + (3 if gap is None else round(gap * HEIGHT))
+    return int(nearest) + (3 if gap is None else round(gap * HEIGHT))
 
 
 def _last_inked(rows: Image) -> NDArray[np.intp]:

@@ -1,0 +1,215 @@
+"""Numbers read as the service reads them: how many are right, how sure they are, and the calibration of that.
+
+Strings for calibration are made of validation writers' digits, strings for the figures of MNIST's test digits. Real
+strings only validate: `measure_sequences` takes a folder with labels.csv (file, transcription) and, beside each
+picture's folder, boxes.csv (file, digit, x, y, w, h).
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from service import fields
+from service.checks import CHECKS
+from service.classifier import DigitClassifier
+from service.decisions import TARGET_ERRORS, Decision, FieldCalibration, choose_threshold, wilson_interval
+from service.fields import FieldReading
+from service.marks import Box
+from service.paths import ANY, Constraints
+from training.data import Digits
+from training.errors import DataError
+from training.negatives import make_negatives
+from training.strings import STYLES, Pool, String, make_strings, write_spaced
+
+CALIBRATION_SEED, TEST_SEED = 11, 12
+CALIBRATION_STRINGS = 400  # of each style
+MATCHED = 0.5
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One string: what it says, what was read, and the share of its boxes that were found, None if not known."""
+
+    text: str
+    reading: FieldReading
+    features: tuple[float, ...]
+    boxes: int
+    matched: int
+
+    @property
+    def correct(self) -> bool:
+        return self.reading.text == self.text
+
+
+def read_string(
+    classifier: DigitClassifier, picture: Image.Image, string: tuple[str, Sequence[Box]], constraints: Constraints = ANY
+) -> Outcome:
+    """Read one string, its text and boxes known."""
+    text, boxes = string
+    found = fields.find_candidates(picture, classifier.predict)
+    calibration = classifier.record.fields or fields.UNCALIBRATED
+    if found is None:
+        return Outcome(text, fields.BLANK, fields.NO_FEATURES, len(boxes), 0)
+    paths = fields.find_paths(found, constraints)
+    reading = fields.describe(found, paths, calibration, accept_at_one_percent(calibration))
+    known = fields.features(paths) if reading.text else fields.NO_FEATURES
+    matched = sum(any(overlap(box, digit.box) >= MATCHED for digit in reading.digits) for box in boxes)
+    return Outcome(text, reading, known, len(boxes), matched)
+
+
+def accept_at_one_percent(calibration: FieldCalibration) -> float:
+    threshold = calibration.thresholds[str(TARGET_ERRORS[0])]
+    return threshold.accept_at if threshold else 2.0
+
+
+def read_strings(classifier: DigitClassifier, strings: Iterable[String]) -> Iterator[Outcome]:
+    for string in strings:
+        yield read_string(classifier, Image.fromarray(string.picture), (string.text, string.boxes))
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes."""
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    shared = max(width, 0) * max(height, 0)
+    return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
+
+
+# --- calibration ------------------------------------------------------------------------------------------------------
+
+
+def calibrate_fields(
+    classifier: DigitClassifier, held_out: Digits, per_style: int = CALIBRATION_STRINGS
+) -> dict[str, Any]:
+    """Fit what makes the features of a path a confidence, and the thresholds on it, on strings of held-out digits.
+
+    Half of the strings fit the confidence, the other half the thresholds, so that these promise nothing that only
+    holds for the strings the confidence was fitted on.
+    """
+    pool, rng = Pool(held_out), np.random.default_rng(CALIBRATION_SEED)
+    outcomes = [
+        outcome
+        for style in STYLES
+        for outcome in read_strings(classifier, make_strings(per_style, style, pool, rng))
+        if outcome.reading.text
+    ]
+    features = np.array([outcome.features for outcome in outcomes])
+    correct = np.array([outcome.correct for outcome in outcomes])
+    bias, weights = fit_confidence(features[::2], correct[::2])
+    calibration = FieldCalibration(bias, weights, {})
+    confidence = np.array([calibration.confidence(row) for row in features[1::2].tolist()])
+    chosen = {str(target): choose_threshold(confidence, correct[1::2], target) for target in TARGET_ERRORS}
+    return {
+        "bias": bias,
+        "weights": list(weights),
+        "fitted_on": {"strings": len(outcomes), "styles": list(STYLES)},
+    } | {target: asdict(entry) if entry else None for target, entry in chosen.items()}
+
+
+def fit_confidence(features: NDArray[np.float64], correct: NDArray[np.bool_]) -> tuple[float, tuple[float, ...]]:
+    """Bias and weights of a logistic regression with a slight pull to zero (J. Platt, 1999)."""
+    from scipy.optimize import minimize
+
+    rows = np.concatenate([features, np.ones((len(features), 1))], axis=1)
+    signs = np.where(correct, 1.0, -1.0)
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        return float(np.logaddexp(0, -signs * (rows @ weights)).sum() + 1e-2 * (weights[:-1] ** 2).sum())
+
+    fitted = minimize(loss, np.zeros(rows.shape[1]), method="BFGS").x.tolist()
+    return fitted[-1], tuple(fitted[:-1])
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def measure_strings(classifier: DigitClassifier, digits: Digits, count: int, length: int | None) -> dict[str, Any]:
+    """Exact strings of each style, of 1 to 10 digits or of one length, with intervals."""
+    pool = Pool(digits)
+    figures = {}
+    for style in STYLES:
+        rng = np.random.default_rng(TEST_SEED)
+        strings = list(make_strings(count, style, pool, rng, length))
+        touching = float(np.mean([string.touching for string in strings if len(string.text) > 1]))
+        figures[style] = summary(list(read_strings(classifier, strings))) | {"touching": touching}
+    return figures
+
+
+def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Exact numbers with their 95 % interval, matched boxes, and what is accepted at a promised error of 1 %."""
+    n, exact = len(outcomes), sum(outcome.correct for outcome in outcomes)
+    boxes = sum(outcome.boxes for outcome in outcomes)
+    accepted = [outcome for outcome in outcomes if outcome.reading.decision == Decision.ACCEPT]
+    wrong = sum(not outcome.correct for outcome in accepted)
+    return {
+        "n": n,
+        "exact": exact / n,
+        "interval": wilson_interval(exact, n),
+        "boxes": sum(outcome.matched for outcome in outcomes) / boxes if boxes else None,
+        "coverage": len(accepted) / n,
+        "coverage_interval": wilson_interval(len(accepted), n),
+        "accepted_wrong": wrong,
+        "accepted_error_interval": wilson_interval(wrong, len(accepted)) if accepted else None,
+    }
+
+
+def measure_garbage(classifier: DigitClassifier, digits: Digits, count: int) -> dict[str, Any]:
+    """Of pictures of one to six drawings that are no digits, how many pass as a number."""
+    rng = np.random.default_rng(TEST_SEED)
+    accepted = 0
+    for _ in range(count):
+        images, _families = make_negatives(int(rng.integers(1, 7)), (digits.images, digits.labels), rng)
+        picture = write_spaced(Digits(images, np.zeros(len(images), np.uint8)), rng).picture
+        outcome = read_string(classifier, Image.fromarray(picture), ("", ()))
+        accepted += outcome.reading.decision == Decision.ACCEPT
+    return {"n": count, "accepted": accepted / count, "interval": wilson_interval(accepted, count)}
+
+
+def measure_sequences(
+    classifier: DigitClassifier, folder: Path, part: Callable[[int], bool], *, check: bool = False
+) -> dict[str, Any]:
+    """The same summary of real strings, of the rows that `part` chooses by their number.
+
+    With `check`, the remainder of each number's Luhn sum is told, which is what a check digit tells.
+    """
+    boxes = _read_boxes(folder)
+    outcomes = []
+    for index, row in enumerate(_read_rows(folder)):
+        if part(index):
+            text = row["transcription"]
+            constraints = Constraints(check=replace(CHECKS["luhn"], remainder=_remainder(text))) if check else ANY
+            with Image.open(folder / row["file"]) as picture:
+                known = text, boxes.get(row["file"].rsplit("/", 1)[-1], ())
+                outcomes.append(read_string(classifier, picture.convert("RGB"), known, constraints))
+    return summary(outcomes)
+
+
+def _remainder(text: str) -> int:
+    remainder = 0
+    for place, digit in enumerate(reversed(text)):
+        remainder = CHECKS["luhn"].add(remainder, place, int(digit))
+    return remainder
+
+
+def _read_rows(folder: Path) -> list[dict[str, str]]:
+    """Rows whose transcription is one number; sheets of several lines are left out."""
+    try:
+        with (folder / "labels.csv").open(newline="") as file:
+            return [row for row in csv.DictReader(file) if row["transcription"].isdigit()]
+    except (OSError, KeyError, csv.Error) as exc:
+        raise DataError(f"{folder / 'labels.csv'} with the columns file and transcription cannot be read") from exc
+
+
+def _read_boxes(folder: Path) -> Mapping[str, list[Box]]:
+    found: dict[str, list[Box]] = {}
+    for path in folder.glob("*/boxes.csv"):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                x, y, width, height = (int(row[name]) for name in ("x", "y", "w", "h"))
+                found.setdefault(row["file"], []).append((x, y, x + width, y + height))
+    return found
