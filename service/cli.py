@@ -56,10 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_predict(commands.add_parser("predict", help="read pictures of single digits", epilog=_PREDICT_EPILOG))
 
+    _add_field(commands.add_parser("field", help="read pictures of numbers"))
+
     info = commands.add_parser("info", help="the model's record", description="Print the model's record as JSON.")
     info.set_defaults(run=_info)
     info.add_argument("--url", help="ask the service at this address for its model")
-    for command in (serve, commands.choices["predict"], info):
+    for command in (serve, commands.choices["predict"], commands.choices["field"], info):
         command.add_argument("--model", dest="model_path", help="ONNX model (DIGITS_MODEL_PATH, the released one)")
 
     complete = commands.add_parser("completion", help="a script for the shell that completes these commands")
@@ -82,6 +84,16 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
     )
     threshold.add_argument("--accept-at", type=_probability, help="least confidence to accept at, 0 to 1")
     predict.set_defaults(run=_predict)
+
+
+def _add_field(field: argparse.ArgumentParser) -> None:
+    field.description = "Read pictures of numbers: postal codes, amounts, fields of forms."
+    field.add_argument("paths", nargs="+", metavar="PATH", help="picture, folder of pictures, pattern, or -")
+    field.add_argument("--length", metavar="N or N-M", help="number of digits, 5, or a range, 3-8")
+    field.add_argument("--check", choices=("luhn", "mod11", "ean"), help="check digit at the end")
+    field.add_argument("--accept-at", type=_probability, help="least confidence to accept at, 0 to 1")
+    field.add_argument("--format", choices=("table", "jsonl", "csv"), default="table", help="what to print (table)")
+    field.set_defaults(run=_field)
 
 
 def _probability(text: str) -> float:
@@ -130,6 +142,36 @@ def _predict(options: argparse.Namespace) -> int:
     if failed:
         print(f"digits: {failed} of {len(found)} pictures could not be read", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _field(options: argparse.Namespace) -> int:
+    settings = Settings.from_env(model_path=options.model_path)
+    found = list(scans.find(options.paths))
+    rows = _read_fields(options, settings, found)
+    write = listing.writer(options.format, sys.stdout, "text")
+    failed = sum(row.failed for row in listing.with_progress(rows, len(found), write))
+    return 1 if failed else 0
+
+
+def _read_fields(options: argparse.Namespace, settings: Settings, found: Sequence[Scan]) -> Iterator[Row]:
+    from service import fields
+    from service.classifier import DigitClassifier
+    from service.reader import Reader
+    from service.schemas import FieldItemOptions
+
+    try:
+        constraints = FieldItemOptions(length=options.length, check=options.check, accept_at=None).constraints()
+    except ValueError as error:
+        raise SettingError(f"--length: {options.length!r} is no number of digits such as 5 or 3-8") from error
+    reader = Reader(
+        DigitClassifier.load(settings.model_path), max_pixels=settings.max_image_pixels, accept_at=settings.accept_at
+    )
+    for scan, source in zip(found, _sources(found, settings), strict=True):
+        result = reader.read_field(source, constraints, accept_at=options.accept_at)
+        if isinstance(result, ServiceError):
+            yield Row(scan.name, _error(result.code, result.detail))
+        else:
+            yield Row(scan.name, orjson.loads(orjson.dumps(fields.answer(result), option=orjson.OPT_SERIALIZE_NUMPY)))
 
 
 def _read_here(options: argparse.Namespace, settings: Settings, found: Sequence[Scan]) -> Iterator[Row]:

@@ -1,25 +1,31 @@
-"""A number in one picture: pieces of ink -> every segment that may be a digit -> one run of the network -> best path.
+"""A number in one picture: marks of ink -> every segment that may be a digit -> the network -> the likeliest number.
 
-    picture --ink, cells--> writing --segments--> candidates uint8 [N, 28, 28] --network--> --paths--> FieldReading
+    picture --ink, cells--> writing --segments--> candidates --network, scores--> steps --paths--> FieldReading
 
-`find_candidates` and `read` are the two halves before and after the network.
+Wide marks go through the network first: what it takes for one digit is not cut. Most fields are then read in two
+runs, one of the marks and one of all segments.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from service import cells, ink, scores, segments
+from service.checks import CHECKS
 from service.decisions import REJECT_AT, TARGET_ERRORS, Decision, FieldCalibration, Reason
 from service.lines import find_rules
 from service.marks import Box, Mask
-from service.paths import Constraints, Path, Step, best_paths, shares
+from service.paths import ANY, Constraints, Path, Step, best_paths, shares
 from service.preprocessing import normalize_crop
 from service.scores import Candidates
 from service.segments import Pieces, Segment
+
+# What training needs of the parts of this module.
+__all__ = ["ANY", "CHECKS", "Box", "Constraints"]
 
 # Shorter side, in pixels, to which a picture is reduced at least: digits of a field are about half as high. Where
 # they are less than FINE_HEIGHT the writing is looked at again at a finer scale, with a margin around it.
@@ -93,6 +99,29 @@ class FieldReading:
     weakest: int | None
     decision: Decision
     reasons: tuple[Reason, ...]
+
+
+def answer(reading: FieldReading) -> dict[str, Any]:
+    """The reading as it is answered, ready for JSON; floats as float32, so that equal ones are written alike."""
+    digits = [
+        {
+            "digit": digit.digit,
+            "confidence": np.float32(digit.confidence),
+            "probabilities": digit.probabilities,
+            "box": digit.box,
+        }
+        for digit in reading.digits
+    ]
+    return {
+        "text": reading.text,
+        "confidence": np.float32(reading.confidence),
+        "alternatives": reading.alternatives,
+        "separators": reading.separators,
+        "digits": digits,
+        "weakest": reading.weakest,
+        "decision": reading.decision,
+        "reasons": reading.reasons,
+    }
 
 
 BLANK = FieldReading("", 0.0, (), (), (), None, Decision.REJECT, (Reason.BLANK,))

@@ -1,4 +1,4 @@
-"""What `digits predict` prints: a table, JSON lines or CSV, and how far it is."""
+"""What `digits predict` and `digits field` print: a table, JSON lines or CSV, and how far it is."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import orjson
 
-_COLUMNS = ("path", "digit", "confidence", "decision", "reasons", "error")
+_COLUMNS = ("confidence", "decision", "reasons", "error")
 _BAR = 30
 _REDRAW_SECONDS = 0.1
 
@@ -36,41 +36,43 @@ def printable(path: str | os.PathLike[str]) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def writer(kind: str, out: TextIO) -> Write:
-    """A function that writes rows as a `table`, as `jsonl` or as `csv`."""
-    return {"table": _table, "jsonl": _jsonl, "csv": _csv}[kind](out)
+def writer(kind: str, out: TextIO, what: str = "digit") -> Write:
+    """A function that writes rows as a `table`, as `jsonl` or as `csv`; `what` was read: a `digit`, or a `text`."""
+    return {"table": _table, "jsonl": _jsonl, "csv": _csv}[kind](out, what)
 
 
-def _table(out: TextIO) -> Write:
+def _table(out: TextIO, what: str) -> Write:
+    width = 5 if what == "digit" else 12
+
     def write(row: Row) -> None:
-        path, digit, confidence, decision, reasons, error = _cells(row)
+        path, digit, confidence, decision, reasons, error = _cells(row, what)
         # Cut, not rounded: 0.99996 is no certainty.
         shown = f"{math.floor(float(confidence) * 1e4) / 1e4:.4f}" if confidence else "-"
         remark = f"  ({reasons or error})" if reasons or error else ""
-        print(f"{digit or '-':5}  {shown:10}  {decision or 'error':8}  {path}{remark}", file=out)
+        print(f"{digit or '-':{width}}  {shown:10}  {decision or 'error':8}  {path}{remark}", file=out)
 
-    print(f"{'digit':5}  {'confidence':10}  {'decision':8}  path", file=out)
+    print(f"{what:{width}}  {'confidence':10}  {'decision':8}  path", file=out)
     return write
 
 
-def _jsonl(out: TextIO) -> Write:
+def _jsonl(out: TextIO, _what: str) -> Write:
     def write(row: Row) -> None:
         print(orjson.dumps({"path": row.path, **row.answer}).decode(), file=out)
 
     return write
 
 
-def _csv(out: TextIO) -> Write:
+def _csv(out: TextIO, what: str) -> Write:
     rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(_COLUMNS)
-    return lambda row: rows.writerow(_cells(row))
+    rows.writerow(("path", what, *_COLUMNS))
+    return lambda row: rows.writerow(_cells(row, what))
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: Row, what: str) -> list[str]:
     answer = row.answer
     if row.failed:
         return [row.path, "", "", "", "", answer["error"]["detail"]]
-    digit = "" if answer["digit"] is None else str(answer["digit"])
+    digit = "" if answer[what] is None else str(answer[what])
     return [row.path, digit, str(answer["confidence"]), answer["decision"], " ".join(answer["reasons"]), ""]
 
 

@@ -61,7 +61,6 @@ class Metrics:
         self.predictions = Counter(
             "digit_predictions", "Pictures read, by digit (none: no ink)", ["digit", "decision"], registry=registry
         )
-        self.fields = Counter("digit_fields", "Fields read, by decision", ["decision"], registry=registry)
         self.reasons = Counter("digit_reasons", "Why readings were not accepted", ["reason"], registry=registry)
         self.confidence = Histogram(
             "digit_confidence",
@@ -131,11 +130,12 @@ class Metrics:
                 self.confidence.observe(result.confidence)
 
     def observe_fields(self, results: Sequence[FieldReading | ServiceError]) -> None:
-        """Count fields as they were decided, and each of their digits under its field's decision."""
+        """Count each digit of the fields under its field's decision, and a field without one as none."""
         for result in results:
             if isinstance(result, ServiceError):
                 continue
-            self._child(self.fields, result.decision).inc()
+            if not result.digits:
+                self._child(self.predictions, "none", result.decision).inc()
             for digit in result.digits:
                 self._child(self.predictions, digit.digit, result.decision).inc()
                 self.confidence.observe(digit.confidence)

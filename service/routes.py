@@ -24,7 +24,7 @@ from PIL import Image
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from service import decisions, images, openapi, uploads
+from service import decisions, fields, images, openapi, uploads
 from service.admission import Ticket
 from service.decisions import Threshold
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError
@@ -114,7 +114,7 @@ async def predict_field(request: Request) -> Response:
         async with Deadline(request, state):
             reading = await _read_field(request, state, ticket, options, timings)
     state.metrics.observe_fields([reading])
-    answer = _field(reading)
+    answer = fields.answer(reading)
     answer["model"] = state.model_name
     return _json(answer, timing(state, timings))
 
@@ -137,7 +137,7 @@ async def predict_field_batch(request: Request) -> Response:
     state.metrics.observe_fields(results)
     answer = {
         "results": [
-            _batch_result(index, item, result, _field)
+            _batch_result(index, item, result, fields.answer)
             for index, (item, result) in enumerate(zip(items, results, strict=True))
         ],
         "counts": _counts(results),
@@ -389,28 +389,6 @@ def _png(reading: Reading) -> str | None:
     buffer = io.BytesIO()
     Image.fromarray(reading.pixels).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _field(reading: FieldReading) -> dict[str, Any]:
-    digits = [
-        {
-            "digit": digit.digit,
-            "confidence": np.float32(digit.confidence),
-            "probabilities": digit.probabilities,
-            "box": digit.box,
-        }
-        for digit in reading.digits
-    ]
-    return {
-        "text": reading.text,
-        "confidence": np.float32(reading.confidence),
-        "alternatives": reading.alternatives,
-        "separators": reading.separators,
-        "digits": digits,
-        "weakest": reading.weakest,
-        "decision": reading.decision,
-        "reasons": reading.reasons,
-    }
 
 
 def _batch_result(

@@ -36,7 +36,7 @@ FLAT, REMAINS = 0.38, 0.25
 # A mark up to this part of its height wide may be one digit.
 ONE_WIDTH = 1.05
 # What a cut pays for a step to the side, in pixels of ink.
-SIDESTEP = 0.15
+SIDESTEP = 0.4
 # A digit is not wider than this, in parts of the writing's height, has no wider gap between its pieces, and not
 # more pieces.
 MAX_WIDTH, MAX_GAP, MAX_PIECES = 1.35, 0.25, 10

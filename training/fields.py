@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service import fields
-from service.checks import CHECKS
 from service.classifier import DigitClassifier
-from service.decisions import TARGET_ERRORS, Decision, FieldCalibration, choose_threshold, wilson_interval
-from service.fields import FieldReading
-from service.marks import Box
-from service.paths import ANY, Constraints
+from service.decisions import TARGET_ERRORS, Decision, FieldCalibration, Reason, choose_threshold, wilson_interval
+from service.fields import ANY, CHECKS, Box, Constraints, FieldReading
 from training.data import Digits
 from training.errors import DataError
 from training.negatives import make_negatives
@@ -88,8 +85,7 @@ def calibrate_fields(
 ) -> dict[str, Any]:
     """Fit what makes the features of a path a confidence, and the thresholds on it, on strings of held-out digits.
 
-    Half of the strings fit the confidence, the other half the thresholds, so that these promise nothing that only
-    holds for the strings the confidence was fitted on.
+    A number that is not accepted at any confidence, for a mark in it that is none, counts as read with confidence 0.
     """
     pool, rng = Pool(held_out), np.random.default_rng(CALIBRATION_SEED)
     outcomes = [
@@ -100,10 +96,11 @@ def calibrate_fields(
     ]
     features = np.array([outcome.features for outcome in outcomes])
     correct = np.array([outcome.correct for outcome in outcomes])
-    bias, weights = fit_confidence(features[::2], correct[::2])
+    bias, weights = fit_confidence(features, correct)
     calibration = FieldCalibration(bias, weights, {})
-    confidence = np.array([calibration.confidence(row) for row in features[1::2].tolist()])
-    chosen = {str(target): choose_threshold(confidence, correct[1::2], target) for target in TARGET_ERRORS}
+    confidence = np.array([calibration.confidence(row) for row in features.tolist()])
+    confidence *= [Reason.NOT_A_DIGIT not in outcome.reading.reasons for outcome in outcomes]
+    chosen = {str(target): choose_threshold(confidence, correct, target) for target in TARGET_ERRORS}
     return {
         "bias": bias,
         "weights": list(weights),

@@ -32,7 +32,7 @@ def completed(shell: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('digits ""', {"serve", "predict", "info", "completion"}),
+        ('digits ""', {"serve", "predict", "field", "info", "completion"}),
         ("digits pre", {"predict"}),
         ("digits predict --for", {"--format"}),
         ('digits predict --format ""', {"table", "jsonl", "csv"}),
