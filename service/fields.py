@@ -16,7 +16,7 @@ from PIL import Image
 
 from service import cells, ink, scores, segments
 from service.checks import CHECKS
-from service.decisions import REJECT_AT, TARGET_ERRORS, Decision, FieldCalibration, Reason
+from service.decisions import REJECT_AT, Decision, FieldCalibration, Reason, Threshold
 from service.lines import find_rules
 from service.marks import Box, Mask
 from service.paths import ANY, Constraints, Path, Step, best_paths, shares
@@ -355,5 +355,15 @@ def _decide(
     return Decision.REVIEW, (*reasons, *([Reason.LOW_CONTRAST] if faint else []))
 
 
-# For a model without a calibration of numbers: the lead of the best path alone.
-UNCALIBRATED = FieldCalibration(0.0, (1.0, 0.0, 0.0), dict.fromkeys(map(str, TARGET_ERRORS)))
+# For a model whose record holds none of its own: that of the first network released with fields, as
+# `python -m training strings RUN --calibrate` fits it. Its score of paths depends on the network, so a model that
+# is calibrated for numbers brings its own, which wins.
+DEFAULT_CALIBRATION = FieldCalibration(
+    -1.5806345052299346,
+    (0.9820273356875969, 0.2196020155211225, 0.19424187816807958),
+    {
+        "0.01": Threshold(0.9552869521264027, 0.529, 0.005671077504725898, 0.009722484602401724, 3000),
+        "0.005": Threshold(0.9989886792422129, 0.182, 0.0, 0.004930774777787092, 3000),
+        "0.001": None,
+    },
+)

@@ -179,7 +179,7 @@ class Reader:
         return reading
 
     def _choose(self, found: Candidates, constraints: Constraints, accept_at: float | None) -> FieldReading:
-        calibration = self.classifier.record.fields or fields.UNCALIBRATED
+        calibration = self.classifier.record.fields or fields.DEFAULT_CALIBRATION
         threshold = self._field_accept_at(calibration) if accept_at is None else accept_at
         return fields.read(found, constraints=constraints, calibration=calibration, accept_at=threshold)
 

@@ -50,7 +50,7 @@ def read_string(
     """Read one string, its text and boxes known."""
     text, boxes = string
     found = fields.find_candidates(picture, classifier.predict)
-    calibration = classifier.record.fields or fields.UNCALIBRATED
+    calibration = classifier.record.fields or fields.DEFAULT_CALIBRATION
     if found is None:
         return Outcome(text, fields.BLANK, fields.NO_FEATURES, len(boxes), 0)
     paths = fields.find_paths(found, constraints)

@@ -1,0 +1,173 @@
+"""Numbers drawn here, read over HTTP and by the reader."""
+
+import base64
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from starlette.testclient import TestClient
+
+from service.fields import FieldReading
+from service.paths import Constraints
+from service.reader import Reader
+from service.schemas import FieldBatchPrediction, FieldPrediction
+from tests import pictures
+from tests.service.test_predict import problem
+
+
+def row(digits: list[int], *, apart: int = 70, size: int = 100, cells: bool = False) -> Image.Image:
+    """Digits in a row, `apart` pixels from one to the next, in printed cells where asked for."""
+    image = Image.new("L", (apart * len(digits) + 40, size), 250)
+    for index, digit in enumerate(digits):
+        glyph = pictures.draw(digit, size - 20)
+        left = 20 + index * apart + (apart - glyph.width) // 2
+        box = (left, 10)
+        image.paste(
+            Image.fromarray(np.minimum(np.asarray(image.crop((*box, left + size - 20, size - 10))), glyph)), box
+        )
+    if cells:
+        draw = ImageDraw.Draw(image)
+        for index in range(len(digits)):
+            draw.rectangle((20 + index * apart, 6, 20 + (index + 1) * apart, size - 6), outline=60, width=2)
+    return image
+
+
+def read(reader: Reader, image: Image.Image, constraints: Constraints = Constraints()) -> FieldReading:  # noqa: B008
+    result = reader.read_field(pictures.encode(image), constraints)
+    assert isinstance(result, FieldReading)
+    return result
+
+
+@pytest.mark.parametrize("cells", [False, True])
+@pytest.mark.parametrize("digits", [[3, 5, 7], [9, 0, 2, 1, 8], [4, 6, 2, 3, 0, 7, 5, 8, 0, 9]])
+def test_numbers_are_read_free_and_in_cells(reader: Reader, digits: list[int], cells: bool) -> None:
+    result = read(reader, row(digits, cells=cells))
+    assert result.text == "".join(map(str, digits))
+    assert [digit.digit for digit in result.digits] == digits
+    assert result.weakest in range(len(digits))
+
+
+def test_boxes_are_in_pixels_of_the_upload_whatever_its_size(reader: Reader) -> None:
+    small = row([3, 5, 7])
+    large = small.resize((small.width * 5, small.height * 5), Image.Resampling.BICUBIC)
+    for digit, again in zip(read(reader, small).digits, read(reader, large).digits, strict=True):
+        np.testing.assert_allclose(np.array(digit.box) * 5, again.box, atol=15)
+    [first, *_] = read(reader, small).digits
+    assert 20 <= first.box[0] < first.box[2] <= 90
+
+
+def test_separators_are_skipped_and_named(reader: Reader) -> None:
+    image = row([3, 5, 7, 2], apart=80)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((95, 80, 103, 88), fill=30)
+    draw.line((332, 50, 355, 50), fill=30, width=6)
+    image = Image.fromarray(np.pad(np.asarray(image), ((0, 0), (0, 40)), constant_values=250))
+    ImageDraw.Draw(image).line((345, 50, 375, 50), fill=30, width=6)
+    result = read(reader, image)
+    assert result.text == "3572"
+    assert [separator.kind for separator in result.separators] == ["point", "dash"]
+
+
+def test_a_single_digit_is_read_as_predict_reads_it(client: TestClient) -> None:
+    for digit in range(10):
+        for data in (pictures.png(digit), pictures.png(digit, size=28), pictures.png(digit, size=700, ink=90)):
+            alone = client.post("/predict", content=data).json()
+            field = client.post("/predict/field", content=data).json()
+            assert (field["text"], field["confidence"]) == (str(alone["digit"]), alone["confidence"])
+            assert (field["decision"], field["reasons"]) == (alone["decision"], alone["reasons"])
+            assert field["digits"][0]["probabilities"] == alone["probabilities"]
+
+
+def test_a_blank_field_has_no_text(client: TestClient) -> None:
+    for image in (Image.new("L", (400, 80), 245), row([], cells=True), row([], size=200).resize((300, 60))):
+        answer = client.post("/predict/field", content=pictures.encode(image)).json()
+        assert (answer["text"], answer["decision"], answer["reasons"]) == ("", "reject", ["blank"])
+        FieldPrediction.model_validate(answer)
+
+
+def test_the_answer_is_of_the_documented_shape(client: TestClient) -> None:
+    response = client.post("/predict/field", content=pictures.encode(row([4, 0, 7])))
+    FieldPrediction.model_validate(response.json())
+    assert set(response.json()) == {*FieldPrediction.model_fields}
+    assert "infer" in response.headers["Server-Timing"]
+
+
+def test_a_length_chooses_among_readings(client: TestClient) -> None:
+    data = pictures.encode(row([4, 0, 7]))
+    assert client.post("/predict/field?length=3", content=data).json()["text"] == "407"
+    other = client.post("/predict/field?length=2-5", content=data).json()
+    assert 2 <= len(other["text"]) <= 5
+    none = client.post("/predict/field?length=20", content=data).json()
+    assert (none["text"], none["decision"]) == ("", "reject")
+
+
+def test_a_check_digit_that_fails_is_not_read(client: TestClient) -> None:
+    data = pictures.encode(row([7, 9, 9, 2, 7, 3, 9, 8, 7, 1, 3]))
+    assert client.post("/predict/field?check=luhn", content=data).json()["text"] == "79927398713"
+    for check in ("luhn", "ean", "mod11"):
+        answer = client.post(f"/predict/field?check={check}", content=pictures.encode(row([7, 9, 9]))).json()
+        assert answer["text"] != "799" or answer["decision"] != "accept"
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("length=0", "'length' has the value '0'"),
+        ("length=8-3", "'length'"),
+        ("length=five", "must be a number of digits"),
+        ("length=65", "1 to 64"),
+        ("check=crc", "'check' has the value 'crc'"),
+        ("include=image", "no query parameter 'include'; allowed are"),
+        ("accept_at=2", "'accept_at'"),
+    ],
+)
+def test_a_bad_query_is_told_what_is_wrong(client: TestClient, query: str, said: str) -> None:
+    body = problem(client.post(f"/predict/field?{query}", content=pictures.png(3)))
+    assert (body["status"], body["code"]) == (400, "invalid_request")
+    assert said in body["detail"]
+
+
+def test_a_batch_keeps_order_and_items_carry_their_own_options(client: TestClient) -> None:
+    image = base64.b64encode(pictures.encode(row([4, 0, 7]))).decode()
+    images = [
+        {"id": "a", "image": image},
+        {"id": "b", "image": image, "length": 9},
+        {"id": "c", "image": image, "length": "x"},
+        {"id": "d", "image": "?"},
+        {"id": "e", "image": image, "accept_at": 0},
+        {"id": "f", "image": image, "accept_at": 1, "check": None},
+    ]
+    answer = client.post("/predict/field/batch", json={"images": images}).json()
+    FieldBatchPrediction.model_validate(answer)
+    assert [result["id"] for result in answer["results"]] == list("abcdef")
+    texts = [result["prediction"] and result["prediction"]["text"] for result in answer["results"]]
+    assert texts == ["407", "", None, None, "407", "407"]
+    assert [result["error"] and result["error"]["code"] for result in answer["results"]] == [
+        None, None, "invalid_request", "invalid_request", None, None,
+    ]  # fmt: skip
+    assert answer["results"][4]["prediction"]["decision"] == "accept"
+    assert answer["counts"]["error"] == 2
+
+
+def test_each_field_of_a_batch_is_read_as_alone(client: TestClient) -> None:
+    files = [pictures.encode(row(digits)) for digits in ([4, 0, 7], [1, 2], [9])]
+    answer = client.post("/predict/field/batch", content=pictures.archive(dict(zip("abc", files, strict=True)))).json()
+    for data, result in zip(files, answer["results"], strict=True):
+        alone = client.post("/predict/field", content=data).json()
+        del alone["model"]
+        assert result["prediction"] == alone
+
+
+def test_a_bad_picture_is_answered_as_everywhere(client: TestClient) -> None:
+    assert problem(client.post("/predict/field", content=b"no picture"))["code"] == "invalid_image"
+    assert problem(client.post("/predict/field", content=b""))["code"] == "invalid_request"
+
+
+def test_noise_and_scribbles_are_no_accepted_number(reader: Reader) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        noise = Image.fromarray(rng.integers(0, 256, (60, 300), np.uint8))
+        assert read(reader, noise).decision != "accept"
+        scribble = Image.new("L", (300, 80), 250)
+        ImageDraw.Draw(scribble).line([tuple(p) for p in rng.integers(5, 75, (25, 2)) * (4, 1)], fill=20, width=3)
+        assert read(reader, scribble).decision != "accept"
