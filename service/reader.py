@@ -68,6 +68,9 @@ def _normalize(found: ink.Ink) -> "Digit | Reading":
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
 
+# A field of one digit is hardly wider than high; pictures up to this part of their height wide are first read as one.
+SQUARE = 1.35
+
 Source = bytes | images.Page | Digit | ServiceError
 
 
@@ -171,12 +174,35 @@ class Reader:
             timings.digits += len(digits)
             return answers
 
-        found = fields.find_candidates(image, predict)
-        reading = fields.BLANK if found is None else self._choose(found, constraints, accept_at)
-        if len(reading.text) <= 1 and not reading.separators:
-            reading = self._as_one_digit(image, reading, constraints, accept_at, predict)
+        reading = self._read_square(image, constraints, accept_at, predict)
+        if reading is None:
+            reading = self._read_several(image, constraints, accept_at, predict)
         timings.normalize += perf_counter() - started - (timings.infer - inferred)
         return reading
+
+    def _read_square(
+        self, image: Image.Image, constraints: Constraints, accept_at: float | None, predict: fields.Predict
+    ) -> FieldReading | None:
+        """The reading as one digit of a picture of about its shape; None where it may rather be several."""
+        if image.width > SQUARE * image.height or not constraints.allow_one():
+            return None
+        one = self._read_one(image, accept_at, predict)
+        if Reason.MULTIPLE_DIGITS in one.reasons:
+            return None
+        if Reason.NOT_A_DIGIT not in one.reasons:
+            return one
+        several = self._read_several(image, constraints, accept_at, predict)
+        return several if several.decision == Decision.ACCEPT else one
+
+    def _read_several(
+        self, image: Image.Image, constraints: Constraints, accept_at: float | None, predict: fields.Predict
+    ) -> FieldReading:
+        """The number in a picture; where it has one digit alone, as `read` reads it."""
+        found = fields.find_candidates(image, predict)
+        reading = fields.BLANK if found is None else self._choose(found, constraints, accept_at)
+        if len(reading.text) > 1 or reading.separators or not constraints.allow_one():
+            return reading
+        return self._read_one(image, accept_at, predict)
 
     def _choose(self, found: Candidates, constraints: Constraints, accept_at: float | None) -> FieldReading:
         calibration = self.classifier.record.fields or fields.DEFAULT_CALIBRATION
@@ -188,26 +214,16 @@ class Reader:
             return self.accept_at
         return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, calibration.thresholds)
 
-    def _as_one_digit(
-        self,
-        image: Image.Image,
-        reading: FieldReading,
-        constraints: Constraints,
-        accept_at: float | None,
-        predict: fields.Predict,
-    ) -> FieldReading:
-        """The answer of the other way, by which a picture of a single digit is read, where a single one is allowed."""
+    def _read_one(self, image: Image.Image, accept_at: float | None, predict: fields.Predict) -> FieldReading:
+        """What `read` answers for the picture, as the reading of a field."""
         found = ink.find_ink(image)
         digit = _normalize(found)
         if isinstance(digit, Reading) or found.box is None:
             return fields.BLANK
-        if not constraints.allow_one():
-            return reading
         probabilities, rejects = predict(digit.pixels[np.newaxis])
         single = self.decide(digit, probabilities[0], rejects[0], accept_at)
-        return fields.of_one_digit(
-            probabilities[0], single.reject, single.decision, single.reasons, fields.place(found, found.box)
-        )
+        box = fields.place(found, found.box)
+        return fields.of_one_digit(probabilities[0], single.reject, single.decision, single.reasons, box)
 
     @cached_property
     def default_accept_at(self) -> float:

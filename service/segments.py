@@ -33,6 +33,9 @@ MAX_CUT = 4.0
 # A mark up to this height is a dash, a point or the like, however wide; up to this height, or width, at the rim it is
 # what remains of something else.
 FLAT, REMAINS = 0.38, 0.25
+# But a 1 may be cut out close: what is narrow at a side remains of a line if it is shorter than this part of the
+# writing's height, or as high as the picture.
+SHORT, WHOLE = 0.6, 0.95
 # A mark up to this part of its height wide may be one digit.
 ONE_WIDTH = 1.05
 # What a cut pays for a step to the side, in pixels of ink.
@@ -174,7 +177,9 @@ def _is_remains(mark: Mark, height: float, shape: tuple[int, ...]) -> bool:
     """Whether it is what is left of a line or a neighbour: low at the upper or lower rim, or narrow at a side."""
     if (mark.top <= 1 or mark.bottom >= shape[0] - 1) and mark.height <= REMAINS * height:
         return True
-    return (mark.left <= 1 or mark.right >= shape[1] - 1) and mark.width <= REMAINS * height > 0.4 * mark.height
+    if mark.left > 1 and mark.right < shape[1] - 1:
+        return False
+    return mark.width <= REMAINS * height and not SHORT * height <= mark.height < WHOLE * shape[0]
 
 
 def writing_height(marks: list[Mark]) -> float:

@@ -19,8 +19,10 @@ from service import fields
 from service.classifier import DigitClassifier
 from service.decisions import TARGET_ERRORS, Decision, FieldCalibration, Reason, choose_threshold, wilson_interval
 from service.fields import ANY, CHECKS, Box, Constraints, FieldReading
+from service.reader import Reader
 from training.data import Digits
 from training.errors import DataError
+from training.evaluate import encode_png
 from training.negatives import make_negatives
 from training.strings import STYLES, Pool, String, make_strings, write_spaced
 
@@ -157,13 +159,13 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def measure_garbage(classifier: DigitClassifier, digits: Digits, count: int) -> dict[str, Any]:
     """Of pictures of one to six drawings that are no digits, how many pass as a number."""
-    rng = np.random.default_rng(TEST_SEED)
+    reader, rng = Reader(classifier), np.random.default_rng(TEST_SEED)
     accepted = 0
     for _ in range(count):
         images, _families = make_negatives(int(rng.integers(1, 7)), (digits.images, digits.labels), rng)
         picture = write_spaced(Digits(images, np.zeros(len(images), np.uint8)), rng).picture
-        outcome = read_string(classifier, Image.fromarray(picture), ("", ()))
-        accepted += outcome.reading.decision == Decision.ACCEPT
+        reading = reader.read_field(encode_png(picture))
+        accepted += isinstance(reading, FieldReading) and reading.decision == Decision.ACCEPT
     return {"n": count, "accepted": accepted / count, "interval": wilson_interval(accepted, count)}
 
 
