@@ -29,20 +29,21 @@ __all__ = ["ANY", "CHECKS", "Box", "Constraints"]
 
 # Shorter side, in pixels, to which a picture is reduced at least: digits of a field are about half as high. Where
 # they are less than FINE_HEIGHT the writing is looked at again at a finer scale, with a margin around it.
-WORK_SIDE = 96
-FINE_HEIGHT, FINE_MARGIN = 24, 0.4
+WORK_SIDE = 72
+FINE_HEIGHT, FINE_MARGIN = 20, 0.4
 # More pieces than a number of 64 digits has are no number, and would take too long.
 MAX_PIECES = 160
 
-# Digits that the network is asked for beside the likeliest.
+# Digits that a segment may be, the likeliest first, unless they are so far behind it, in nats.
 GUESSES = 3
+FAR_BEHIND = -9.0
 # Leaving out a mark: a small one may be a separator, a tall one hardly, and a part of a mark never.
 SKIP_SMALL, SKIP_TALL, SKIP_PART = 0.7, 9.6, 7.2
 # Up to this height, and this area as part of the squared height, a mark is small.
 SMALL_HEIGHT, SMALL_AREA = 0.4, 0.25
 
 # A mark that the network is so sure of is one digit.
-SURE = 0.95
+SURE = 0.8
 
 # --- separators ---
 # A mark of this height is as tall as a digit.
@@ -285,11 +286,12 @@ def _steps(candidates: Candidates) -> list[Step]:
     fits = (scores.segment_features(candidates) @ scores.SEGMENT_WEIGHTS).tolist()
     logs = np.log(np.maximum(probabilities, scores.LEAST))
     behind = scores.GUESS_WEIGHT * (logs - logs.max(axis=1, keepdims=True))
-    likeliest = np.argsort(-probabilities, axis=1)[:, :GUESSES]
+    likeliest = np.argsort(-probabilities, axis=1)[:, :GUESSES].tolist()
     for index, segment in enumerate(candidates.segments):
-        for digit in likeliest[index].tolist():
-            score = fits[index] + float(behind[index, digit])
-            steps.append(Step(segment.first, segment.last, digit, score, index))
+        for digit in likeliest[index]:
+            score = float(behind[index, digit])
+            if score >= FAR_BEHIND:
+                steps.append(Step(segment.first, segment.last, digit, fits[index] + score, index))
     return steps
 
 

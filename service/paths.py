@@ -13,7 +13,7 @@ from math import exp, log
 from service.checks import Check
 
 # Paths kept at each piece: in all, of a length, and of a length and a remainder of the check.
-BEAM, BEAM_OF_LENGTH, BEAM_OF_CHECK = 24, 6, 2
+BEAM, BEAM_OF_LENGTH, BEAM_OF_CHECK = 12, 6, 2
 # Paths that are so much worse than the best one, in nats, are given up.
 HOPELESS = 25.0
 # Numbers are shorter, whatever is asked for.
