@@ -104,17 +104,21 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Marks:
-    """The connected marks of all writing; `labels` holds 1 + the mark's index at each pixel, 0 for paper."""
+    """The connected marks of all writing; `labels` holds 1 + the mark's index at each pixel, 0 for paper.
+
+    `soft` is the same with the soft edges of the strokes.
+    """
 
     marks: list[Mark]
     labels: Labels
+    soft: Labels
     height: float
 
     def cut_out(self, density: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
         """The ink of a mark, uint8 `[height, width]` of its box."""
         mark = self.marks[index]
         window = slice(mark.top, mark.bottom), slice(mark.left, mark.right)
-        return np.where(self.labels[window] == index + 1, density[window], np.uint8(0))
+        return np.where(self.soft[window] == index + 1, density[window], np.uint8(0))
 
     def may_be_several(self, index: int) -> bool:
         mark = self.marks[index]
@@ -137,7 +141,8 @@ def label_marks(writing: Writing) -> Marks | None:
     numbers = np.zeros(len(runs.start), np.intp)
     for number, mark in enumerate(marks, start=1):
         numbers[mark.runs] = number
-    return Marks(marks, _paint(runs.start, runs.end, numbers, runs.shape), height)
+    labels = _paint(runs.start, runs.end, numbers, runs.shape)
+    return Marks(marks, labels, _spread(labels), height)
 
 
 def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
