@@ -1,0 +1,80 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.classifier import DigitClassifier
+from service.decisions import TARGET_ERRORS
+from training.data import Digits
+from training.drawing import draw_digits
+from training.errors import DataError
+from training.fields import (
+    calibrate_fields,
+    fit_confidence,
+    measure_garbage,
+    measure_sequences,
+    measure_strings,
+    overlap,
+)
+from training.strings import Pool, make_strings
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Digits:
+    return Digits(*draw_digits(300, np.random.default_rng(0)))
+
+
+def test_spaced_strings_are_mostly_read_and_boxes_found(classifier: DigitClassifier, drawn: Digits) -> None:
+    spaced = measure_strings(classifier, drawn, 25, 3)["spaced"]
+    assert spaced["n"] == 25
+    assert spaced["exact"] >= 0.6
+    assert spaced["boxes"] >= 0.9
+    assert spaced["interval"][0] < spaced["exact"] < spaced["interval"][1] + 1e-9
+
+
+def test_garbage_is_hardly_ever_accepted(classifier: DigitClassifier, drawn: Digits) -> None:
+    assert measure_garbage(classifier, drawn, 60)["accepted"] <= 0.05
+
+
+def test_a_calibration_holds_what_the_model_file_needs(classifier: DigitClassifier, drawn: Digits) -> None:
+    fitted = json.loads(json.dumps(calibrate_fields(classifier, drawn, 5)))
+    assert len(fitted["weights"]) == 3
+    assert {str(target) for target in TARGET_ERRORS} <= set(fitted)
+    assert fitted["weights"][0] > 0
+
+
+def test_the_confidence_is_the_share_that_is_right() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20_000, 2))
+    chance = 1 / (1 + np.exp(-(0.5 + 2 * features[:, 0])))
+    bias, weights = fit_confidence(features, rng.random(len(features)) < chance)
+    np.testing.assert_allclose([bias, *weights], [0.5, 2.0, 0.0], atol=0.1)
+
+
+def test_real_strings_are_read_from_their_table(classifier: DigitClassifier, drawn: Digits, tmp_path: Path) -> None:
+    folder = tmp_path / "set" / "images"
+    folder.mkdir(parents=True)
+    labels, boxes = ["file,transcription"], ["file,digit,x,y,w,h"]
+    for index, string in enumerate(make_strings(4, "spaced", Pool(drawn), np.random.default_rng(1), 3)):
+        Image.fromarray(string.picture).save(folder / f"{index}.png")
+        labels.append(f"set/images/{index}.png,{string.text}")
+        boxes += [f"{index}.png,0,{a},{b},{c - a},{d - b}" for a, b, c, d in string.boxes]
+    (tmp_path / "labels.csv").write_text("\n".join([*labels, "set/images/sheet.png,12|34"]))
+    (tmp_path / "set" / "boxes.csv").write_text("\n".join(boxes))
+    every = measure_sequences(classifier, tmp_path, lambda index: True)
+    half = measure_sequences(classifier, tmp_path, lambda index: index % 2 == 0, check=True)
+    assert (every["n"], half["n"]) == (4, 2)
+    assert every["boxes"] >= 0.7
+
+
+def test_a_folder_without_a_table_is_told(classifier: DigitClassifier, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv"):
+        measure_sequences(classifier, tmp_path, lambda index: True)
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    assert overlap((0, 0, 2, 2), (0, 0, 2, 2)) == 1
+    assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 1, 1), (5, 5, 6, 6)) == 0
