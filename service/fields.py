@@ -148,10 +148,11 @@ def _look(image: Image.Image, predict: Predict, scale: int, offset: tuple[int, i
     writing = ink.find_writing(image, scale, printed)
     if writing is None:
         return None
+    pieces: Pieces | None = None
     known: Known = {}
     if printed.cells is not None and len(printed.cells.boxes) > 1:
         pieces = segments.pieces_in_cells(writing, printed.cells.boxes)
-    else:
+    if pieces is None:
         pieces, known = _find_pieces(writing, predict)
     if pieces is None or len(pieces.pieces) > MAX_PIECES:
         return None
@@ -343,7 +344,7 @@ def _kind(pieces: Pieces, index: int, digits: Sequence[int]) -> str:
     """What a skipped piece is, by its size and place."""
     piece, height = pieces.pieces[index], pieces.height
     if piece.height > SMALL_HEIGHT * height:
-        at_end = not digits or index < digits[0] or index > digits[-1]
+        at_end = not pieces.in_cells and (not digits or index < digits[0] or index > digits[-1])
         return "currency" if at_end and piece.height > TALL * height else "mark"
     if piece.width >= DASH_ASPECT * piece.height and piece.width >= POINT_HEIGHT * height:
         return "dash"

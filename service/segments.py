@@ -146,10 +146,15 @@ def label_marks(writing: Writing) -> Marks | None:
 
 
 def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
-    """One piece for each printed cell that is written in: all ink inside it but specks and what sticks in at the rim."""
+    """One piece for each printed cell that is written in: its ink but for specks and what sticks in at the rim.
+
+    None where nothing is written, or where tall marks stand in no cell: then not all cells were found.
+    """
     runs = find_runs(writing.mask)
     marks = find_marks(runs)
     height = writing_height(marks)
+    if any(mark.height >= TALL * height and not _is_in_one(mark, boxes) for mark in marks):
+        return None
     labels = np.zeros(writing.mask.shape, np.intp)
     pieces: list[Piece] = []
     for number, (left, top, right, bottom) in enumerate(boxes):
@@ -164,6 +169,11 @@ def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
     height = float(np.median([piece.height for piece in pieces]))
     base = float(np.median([piece.box[3] for piece in pieces]))
     return Pieces(pieces, _spread(labels), height, base, in_cells=True)
+
+
+def _is_in_one(mark: Mark, boxes: Sequence[Box]) -> bool:
+    middle, centre = (mark.left + mark.right) / 2, (mark.top + mark.bottom) / 2
+    return any(left <= middle < right and top <= centre < bottom for left, top, right, bottom in boxes)
 
 
 def _lies_in(mark: Mark, box: Box, height: float) -> bool:
