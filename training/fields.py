@@ -87,14 +87,15 @@ def calibrate_fields(
 ) -> dict[str, Any]:
     """Fit what makes the features of a path a confidence, and the thresholds on it, on strings of held-out digits.
 
-    A number that is not accepted at any confidence, for a mark in it that is none, counts as read with confidence 0.
+    Single digits are left out: the service decides on them as it does everywhere. A number that is not accepted at any
+    confidence, for a mark in it that is none, counts as read with confidence 0.
     """
     pool, rng = Pool(held_out), np.random.default_rng(CALIBRATION_SEED)
     outcomes = [
         outcome
         for style in STYLES
         for outcome in read_strings(classifier, make_strings(per_style, style, pool, rng))
-        if outcome.reading.text
+        if len(outcome.reading.text) > 1
     ]
     features = np.array([outcome.features for outcome in outcomes])
     correct = np.array([outcome.correct for outcome in outcomes])
