@@ -12,7 +12,7 @@ REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 export ORT_DISABLE_TELEMETRY = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format data train release image requirements clean
+.PHONY: help serve test lint format data train release image requirements clean bench
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ image: ## build the container image, with docker, podman or buildah
 requirements: $(DEV)/installed ## write requirements.txt: what the image installs, with hashes, as constraints.txt pins it
 	$(DEV)/bin/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.txt
+
+bench: $(DEV)/installed ## measure side by side with other servers; needs wrk
+	$(DEV)/bin/python -m benchmarks.compare
 
 clean: ## remove what the targets made, but no data and no run
 	rm -rf $(SERVE) $(DEV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
