@@ -18,7 +18,7 @@ RUN python3 -m pip install --require-hashes --only-binary :all: --no-deps --no-c
     && python3 -m compileall -q --invalidation-mode unchecked-hash /app/packages
 
 FROM ${BUILDER} AS program
-COPY models/digits.onnx models/digits.json /app/models/
+COPY models/digits.onnx models/digits.json models/columns.onnx models/columns.json /app/models/
 COPY service /app/service
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app/service && chmod -R a+rX /app
 

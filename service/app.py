@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from service import __version__, health, logs, openapi, openinference, page, routes
 from service.classifier import DigitClassifier
+from service.columns import ColumnReader
 from service.drain import drain_on_signals
 from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
@@ -42,7 +43,9 @@ def create_app(configured: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         classifier = DigitClassifier.load(configured.model_path)
         classifier.warm_up()
-        reader = Reader(classifier, max_pixels=configured.max_image_pixels, accept_at=configured.accept_at)
+        columns = ColumnReader.load(configured.field_model_path)
+        columns.warm_up()
+        reader = Reader(classifier, columns, configured.max_image_pixels, configured.accept_at)
         state = State(configured, reader, metrics, _refusable(configured.root_path), ready=True)
         metrics.observe_model(classifier.record)
         drain_on_signals(state, configured.drain_seconds)

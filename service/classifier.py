@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.decisions import TARGET_ERRORS, FieldCalibration, Threshold
+from service.decisions import TARGET_ERRORS, Threshold
 from service.errors import ModelError
 from service.preprocessing import PREPROCESSING_VERSION, SIZE
 
@@ -33,7 +33,6 @@ class ModelRecord:
     architecture: str
     labels: tuple[int, ...]
     thresholds: Mapping[str, Threshold | None]
-    fields: FieldCalibration | None
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
@@ -58,7 +57,7 @@ class DigitClassifier:
         except OSError as exc:
             raise ModelError(f"the model file {path} cannot be read: {exc.strerror or exc}") from exc
         try:
-            session = onnxruntime.InferenceSession(data, _session_options(), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
         except Exception as exc:  # onnxruntime's errors share no nearer base class
             raise ModelError(f"the model file {path} ({len(data)} bytes) is not a readable ONNX model") from exc
         _check_signature(path, session)
@@ -98,7 +97,8 @@ class DigitClassifier:
         return probabilities, reject
 
 
-def _session_options() -> onnxruntime.SessionOptions:
+def session_options() -> onnxruntime.SessionOptions:
+    """One thread, and no memory kept between runs."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -135,8 +135,7 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
             preprocessing_version=version,
             architecture=metadata["architecture"],
             labels=tuple(json.loads(metadata["labels"])),
-            thresholds=_read_thresholds(json.loads(metadata["thresholds"])),
-            fields=_read_fields(json.loads(metadata.get("calibration", "{}")).get("fields")),
+            thresholds=read_thresholds(json.loads(metadata["thresholds"])),
             training=json.loads(metadata["training"]),
             metrics=json.loads(metadata["metrics"]),
         )
@@ -147,15 +146,9 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
     return record
 
 
-def _read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
+def read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
+    """Thresholds of all target errors as a record holds them."""
     return {str(target): Threshold(**entry) if (entry := entries[str(target)]) else None for target in TARGET_ERRORS}
-
-
-def _read_fields(entry: Mapping[str, Any] | None) -> FieldCalibration | None:
-    """How sure whole numbers are, None for a model that was not calibrated for them."""
-    if entry is None:
-        return None
-    return FieldCalibration(float(entry["bias"]), tuple(map(float, entry["weights"])), _read_thresholds(entry))
 
 
 def _draw_zero() -> NDArray[np.uint8]:

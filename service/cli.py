@@ -156,6 +156,7 @@ def _field(options: argparse.Namespace) -> int:
 def _read_fields(options: argparse.Namespace, settings: Settings, found: Sequence[Scan]) -> Iterator[Row]:
     from service import fields
     from service.classifier import DigitClassifier
+    from service.columns import ColumnReader
     from service.reader import Reader
     from service.schemas import FieldItemOptions
 
@@ -163,9 +164,8 @@ def _read_fields(options: argparse.Namespace, settings: Settings, found: Sequenc
         constraints = FieldItemOptions(length=options.length, check=options.check, accept_at=None).constraints()
     except ValueError as error:
         raise SettingError(f"--length: {options.length!r} is no number of digits such as 5 or 3-8") from error
-    reader = Reader(
-        DigitClassifier.load(settings.model_path), max_pixels=settings.max_image_pixels, accept_at=settings.accept_at
-    )
+    classifier, columns = DigitClassifier.load(settings.model_path), ColumnReader.load(settings.field_model_path)
+    reader = Reader(classifier, columns, settings.max_image_pixels, settings.accept_at)
     for scan, source in zip(found, _sources(found, settings), strict=True):
         result = reader.read_field(source, constraints, accept_at=options.accept_at)
         if isinstance(result, ServiceError):

@@ -14,7 +14,8 @@ from PIL import Image
 
 from service import decisions, fields, images, ink, preprocessing
 from service.classifier import DigitClassifier
-from service.decisions import Decision, FieldCalibration, Reason
+from service.columns import ColumnReader
+from service.decisions import Decision, Reason
 from service.errors import InvalidImage, ServiceError
 from service.fields import FieldReading
 from service.paths import ANY, Constraints
@@ -76,9 +77,10 @@ Source = bytes | images.Page | Digit | ServiceError
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads pictures of single digits, and of numbers, with one classifier."""
+    """Reads pictures of single digits with a classifier; with columns too, also those of numbers."""
 
     classifier: DigitClassifier
+    columns: ColumnReader | None = None
     max_pixels: int = images.DEFAULT_MAX_PIXELS
     accept_at: float | None = None
 
@@ -198,21 +200,21 @@ class Reader:
         self, image: Image.Image, constraints: Constraints, accept_at: float | None, predict: fields.Predict
     ) -> FieldReading:
         """The number in a picture; where it has one digit alone, as `read` reads it."""
-        found = fields.find_candidates(image, predict)
+        assert self.columns is not None  # who reads fields gives one
+        found = fields.find_candidates(image, predict, self.columns)
         reading = fields.BLANK if found is None else self._choose(found, constraints, accept_at)
         if len(reading.text) > 1 or reading.separators or not constraints.allow_one():
             return reading
         return self._read_one(image, accept_at, predict)
 
     def _choose(self, found: Candidates, constraints: Constraints, accept_at: float | None) -> FieldReading:
-        calibration = self.classifier.record.fields or fields.DEFAULT_CALIBRATION
-        threshold = self._field_accept_at(calibration) if accept_at is None else accept_at
-        return fields.read(found, constraints=constraints, calibration=calibration, accept_at=threshold)
-
-    def _field_accept_at(self, calibration: FieldCalibration) -> float:
-        if self.accept_at is not None:
-            return self.accept_at
-        return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, calibration.thresholds)
+        assert self.columns is not None
+        calibration = self.columns.record.calibration
+        if accept_at is None:
+            accept_at = self.accept_at
+        if accept_at is None:
+            accept_at = decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, calibration.thresholds)
+        return fields.read(found, constraints=constraints, calibration=calibration, accept_at=accept_at)
 
     def _read_one(self, image: Image.Image, accept_at: float | None, predict: fields.Predict) -> FieldReading:
         """What `read` answers for the picture, as the reading of a field."""

@@ -28,7 +28,7 @@ from service import decisions, fields, images, openapi, uploads
 from service.admission import Ticket
 from service.decisions import Threshold
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError
-from service.fields import DEFAULT_CALIBRATION, FieldReading
+from service.fields import FieldReading
 from service.reader import Digit, Reading, Source, Timings
 from service.schemas import (
     BatchPrediction,
@@ -349,7 +349,7 @@ def _accept_at(options: DecideOptions, state: State) -> float | None:
 
 
 def _field_accept_at(options: DecideOptions, state: State) -> float | None:
-    return _chosen(options, (state.record.fields or DEFAULT_CALIBRATION).thresholds)
+    return _chosen(options, state.field_record.calibration.thresholds)
 
 
 def _chosen(options: DecideOptions, thresholds: Mapping[str, Threshold | None]) -> float | None:

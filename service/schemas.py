@@ -253,7 +253,7 @@ class ModelDescription(ModelName):
     input: Tensor
     outputs: list[Tensor]
     thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
-    fields: dict[str, Any] | None = Field(description="The same for whole numbers, with what makes their confidence.")
+    fields: dict[str, Any] = Field(description="The record of the second network, which fields are read with.")
     training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
     metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")
 

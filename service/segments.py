@@ -8,7 +8,7 @@ E. Lecolinet, "A survey of methods and strategies in character segmentation", 19
 than too few: which of them are right is for the network to say.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -27,7 +27,9 @@ TALL = 0.5
 SPECK, LEAST = 0.004, 0.02
 # Of the height of the writing: the width of a mark from which on it may be two digits, and the least distance of
 # two cuts.
-CUT_FROM, CUT_APART = 0.5, 0.1
+CUT_FROM, CUT_APART = 0.4, 0.1
+# How far from the border between two digits, as the column network sees it, they are cut at most.
+NEAR_BORDER = 0.2
 # The most ink that a cut goes through, in widths of a stroke: where digits touch it is one, through a loop two.
 MAX_CUT = 4.0
 # A mark up to this height is a dash, a point or the like, however wide; up to this height, or width, at the rim it is
@@ -36,8 +38,6 @@ FLAT, REMAINS = 0.38, 0.25
 # But a 1 may be cut out close: what is narrow at a side remains of a line if it is shorter than this part of the
 # writing's height, or as high as the picture.
 SHORT, WHOLE = 0.6, 0.95
-# A mark up to this part of its height wide may be one digit.
-ONE_WIDTH = 1.05
 # What a cut pays for a step to the side, in pixels of ink.
 SIDESTEP = 0.4
 # A digit is not wider than this, in parts of the writing's height, has no wider gap between its pieces, and not
@@ -94,12 +94,44 @@ class Pieces:
     base: float
     in_cells: bool = False
 
+    @property
+    def boxes(self) -> list[Box]:
+        return [piece.box for piece in self.pieces]
+
+    @property
+    def soft(self) -> Labels:
+        """The labels, which hold the soft edges of the strokes."""
+        return self.labels
+
     def cut_out(self, density: NDArray[np.uint8], segment: Segment) -> NDArray[np.uint8]:
         """The ink of a segment, uint8 `[height, width]` of its box."""
         left, top, right, bottom = segment.box
         labels = self.labels[top:bottom, left:right]
         inside = (labels > segment.first) & (labels <= segment.last + 1)
         return density[top:bottom, left:right] * inside
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Where cuts make sense, by the column network; for each column of the ink map.
+
+    `middles` bool `[width]` may be in the middle of a digit, `gaps` bool `[width]` between two; `borders` are the
+    columns between neighbours that it sees.
+    """
+
+    middles: NDArray[np.bool_]
+    gaps: NDArray[np.bool_]
+    borders: Sequence[float]
+
+    def within(self, mark: Mark) -> tuple[NDArray[np.bool_], list[int]]:
+        """The columns of a mark in which it may be cut, and where it should be."""
+        columns = slice(mark.left, mark.right)
+        middles = np.flatnonzero(self.middles[columns])
+        allowed = self.gaps[columns].copy()
+        if not len(middles):
+            return np.zeros_like(allowed), []
+        allowed[: middles[0]] = allowed[middles[-1] + 1 :] = False
+        return allowed, [round(border) - mark.left for border in self.borders if mark.left < border < mark.right]
 
 
 @dataclass(frozen=True)
@@ -114,19 +146,24 @@ class Marks:
     soft: Labels
     height: float
 
-    def cut_out(self, density: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
-        """The ink of a mark, uint8 `[height, width]` of its box."""
-        mark = self.marks[index]
-        window = slice(mark.top, mark.bottom), slice(mark.left, mark.right)
-        return np.where(self.soft[window] == index + 1, density[window], np.uint8(0))
+    @property
+    def boxes(self) -> list[Box]:
+        return [(mark.left, mark.top, mark.right, mark.bottom) for mark in self.marks]
+
+    @property
+    def base(self) -> float:
+        """The row that digits stand on: the median bottom of the tall marks, each weighed by its width."""
+        tall = sorted((mark for mark in self.marks if mark.height >= TALL * self.height), key=lambda mark: mark.bottom)
+        half = sum(mark.width for mark in tall) / 2
+        for mark in tall:
+            half -= mark.width
+            if half <= 0:
+                return float(mark.bottom)
+        return float(max(mark.bottom for mark in self.marks))
 
     def may_be_several(self, index: int) -> bool:
         mark = self.marks[index]
         return mark.width >= CUT_FROM * self.height and mark.height > FLAT * self.height
-
-    def may_be_one(self, index: int) -> bool:
-        mark = self.marks[index]
-        return mark.height >= TALL * self.height and mark.width <= ONE_WIDTH * mark.height
 
 
 def label_marks(writing: Writing) -> Marks | None:
@@ -248,11 +285,10 @@ def _paint(start: NDArray[np.intp], end: NDArray[np.intp], numbers: Labels, shap
     return steps[:-1].cumsum().reshape(height, width + 1)[:, :width]
 
 
-def split(found: Marks, writing: Writing, whole: Collection[int]) -> Pieces:
-    """Cut the wide marks, but for those in `whole`, and number all pieces from left to right."""
-    marks, labels, height = found.marks, found.labels, found.height
-    cut = [index for index in range(len(marks)) if found.may_be_several(index) and index not in whole]
-    sides, costs = _sides_of_cuts(found, cut, MAX_CUT * stroke_width(writing.density))
+def split(found: Marks, writing: Writing, guide: Guide) -> Pieces:
+    """Cut the wide marks where it makes sense, and number all pieces from left to right."""
+    labels, height = found.labels, found.height
+    sides, costs = _sides_of_cuts(found, guide, MAX_CUT * stroke_width(writing.density))
     # A piece is what of a mark lies between two cuts: numbered as the pairs come, then from left to right.
     flat = np.flatnonzero(labels)
     most = max(len(cost) for cost in costs) + 1
@@ -316,49 +352,69 @@ def _spread(labels: Labels) -> Labels:
 # --- cuts -------------------------------------------------------------------------------------------------------------
 
 
-def _sides_of_cuts(found: Marks, cut: Collection[int], dearest: float) -> tuple[Labels, list[list[float]]]:
+def _sides_of_cuts(found: Marks, guide: Guide, dearest: float) -> tuple[Labels, list[list[float]]]:
     """For each pixel of a mark how many cuts of this mark lie left of it, and for each mark what its cuts cost."""
     sides = np.zeros_like(found.labels)
     costs: list[list[float]] = [[] for _ in found.marks]
-    for index in cut:
-        mark = found.marks[index]
+    for index, mark in enumerate(found.marks):
+        allowed, wanted = guide.within(mark)
+        if not found.may_be_several(index) or not allowed.any():
+            continue
         window = slice(mark.top, mark.bottom), slice(mark.left, mark.right)
         inside = found.labels[window] == index + 1
-        cuts, costs[index] = find_cuts(inside, found.height, dearest)
+        cuts, costs[index] = find_cuts(inside, found.height, dearest, allowed, wanted)
         columns = np.arange(inside.shape[1])
         for path in cuts:
             sides[window] += inside & (columns > path[:, None])
     return sides, costs
 
 
-def find_cuts(ink: Mask, height: float, dearest: float) -> tuple[list[NDArray[np.intp]], list[float]]:
+def find_cuts(
+    ink: Mask, height: float, dearest: float, allowed: NDArray[np.bool_], wanted: Sequence[int]
+) -> tuple[list[NDArray[np.intp]], list[float]]:
     """Paths from top to bottom of a mark `[rows, columns]` that cross little ink, from left to right.
 
-    Returns the column in each row of each path, and the pixels of ink that it crosses.
+    Args:
+        ink: the mark.
+        height: of the writing.
+        dearest: the most ink that a path crosses.
+        allowed: columns that a path may cross the middle row in.
+        wanted: columns near which a path is wanted, however much ink it crosses.
+
+    Returns:
+        The column in each row of each path, and the pixels of ink that it crosses.
     """
     cost = ink.astype(np.float32)
     middle = len(ink) // 2
     down, up = _reach(cost[: middle + 1]), _reach(cost[middle:][::-1])
     through = down[-1] + up[-1] - cost[middle]
-    starts = np.array(_cheapest(through, height, dearest), np.intp)
+    chosen = [_cheapest_near(column, through, height) for column in wanted]
+    starts = np.array(_cheapest(through, height, dearest, allowed, chosen), np.intp)
     if not len(starts):
         return [], []
     upper, lower = _trace(down, starts), _trace(up, starts)
     return list(np.concatenate((upper[::-1], lower[1:])).T), through[starts].tolist()
 
 
-def _cheapest(through: NDArray[np.float32], height: float, dearest: float) -> list[int]:
+def _cheapest_near(column: int, through: NDArray[np.float32], height: float) -> int:
+    """The column not far from another in which a path crosses least ink, the nearer the better."""
+    reach = max(1, round(NEAR_BORDER * height))
+    first = max(0, column - reach)
+    near = through[first : column + reach + 1]
+    away = np.abs(np.arange(first, first + len(near)) - column)
+    return first + int((near + away * SIDESTEP).argmin())
+
+
+def _cheapest(
+    through: NDArray[np.float32], height: float, dearest: float, allowed: NDArray[np.bool_], chosen: Sequence[int]
+) -> list[int]:
     """Where cuts go through the middle row, the cheapest first and no other near it, from left to right."""
-    margin = int(0.1 * height)
-    chosen: list[int] = []
-    for column in np.argsort(through, kind="stable").tolist():
-        if through[column] > dearest:
-            break
-        if margin <= column < len(through) - margin and all(
-            abs(column - other) >= CUT_APART * height for other in chosen
-        ):
-            chosen.append(column)
-    return sorted(chosen)
+    kept = sorted(set(chosen))
+    candidates = np.flatnonzero(allowed & (through <= dearest))
+    for column in candidates[np.argsort(through[candidates], kind="stable")].tolist():
+        if all(abs(column - other) >= CUT_APART * height for other in kept):
+            kept.append(column)
+    return sorted(kept)
 
 
 def _reach(cost: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 
 from service import logs
 from service.classifier import DigitClassifier
+from service.columns import ColumnReader
 from service.errors import SettingError
 from service.protocol import GuardedProtocol
 from service.settings import Settings, unknown_variables, variable
@@ -70,6 +71,7 @@ class _Supervisor(Multiprocess):
 def _check_model(settings: Settings) -> None:
     """Refuse a bad model before the first worker starts: a message instead of a crash loop."""
     DigitClassifier.load(settings.model_path).warm_up()
+    ColumnReader.load(settings.field_model_path).warm_up()
 
 
 def _config(settings: Settings) -> uvicorn.Config:

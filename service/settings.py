@@ -25,10 +25,15 @@ _FOREIGN = ("DIGITS_DATA_DIR", "DIGITS_QMNIST_DIR", "DIGITS_SERVICE_", "DIGITS_P
 Positive = Annotated[int, Field(ge=1)]
 
 
-def released_model() -> Path:
-    """The released model: inside the wheel where the package was installed, in `models/` of a checkout."""
-    packaged = Path(__file__).parent / "models" / "digits.onnx"
-    return packaged if packaged.exists() else Path(__file__).parent.parent / "models" / "digits.onnx"
+def released_model(file: str = "digits.onnx") -> Path:
+    """A released model: inside the wheel where the package was installed, in `models/` of a checkout."""
+    packaged = Path(__file__).parent / "models" / file
+    return packaged if packaged.exists() else Path(__file__).parent.parent / "models" / file
+
+
+def released_field_model() -> Path:
+    """The released network for fields."""
+    return released_model("columns.onnx")
 
 
 class Settings(BaseModel):
@@ -40,6 +45,9 @@ class Settings(BaseModel):
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one")
     workers: int = Field(1, ge=1, le=256, description="processes; one core each")
     model_path: Path = Field(default_factory=released_model, description="ONNX model to serve")
+    field_model_path: Path = Field(
+        default_factory=released_field_model, description="ONNX model of columns, for fields of several digits"
+    )
     max_image_bytes: Positive = Field(16 * MIB, description="bytes of one picture")
     max_batch_bytes: Positive = Field(64 * MIB, description="bytes of one batch request")
     max_batch_items: Positive = Field(256, description="pictures in one batch request")

@@ -11,6 +11,7 @@ from service.admission import Admission
 from service.auth import ApiKeys
 from service.batching import Batcher
 from service.classifier import ModelRecord
+from service.columns import ColumnRecord
 from service.metrics import Metrics
 from service.preprocessing import SIZE
 from service.reader import Reader
@@ -51,6 +52,11 @@ class State:
     def record(self) -> ModelRecord:
         return self.reader.classifier.record
 
+    @property
+    def field_record(self) -> ColumnRecord:
+        assert self.reader.columns is not None  # the application reads fields
+        return self.reader.columns.record
+
     @cached_property
     def limits(self) -> Limits:
         settings = self.settings
@@ -81,7 +87,7 @@ class State:
                 _tensor("reject", "float32", ["N"], "probability that this is no digit"),
             ],
             "thresholds": thresholds,
-            "fields": asdict(record.fields) if record.fields else None,
+            "fields": asdict(self.field_record),
             "training": record.training,
             "metrics": record.metrics,
         }

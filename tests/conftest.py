@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.classifier import DigitClassifier
+from service.columns import ColumnReader
 from service.reader import Reader
 from service.settings import Settings
 
@@ -20,7 +21,8 @@ def classifier() -> DigitClassifier:
 
 @pytest.fixture(scope="session")
 def reader(classifier: DigitClassifier) -> Reader:
-    return Reader(classifier)
+    """The released models."""
+    return Reader(classifier, ColumnReader.load(Settings.from_env().field_model_path))
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def test_the_wheel_carries_the_model_and_no_tests(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "service/models/digits.onnx" in names
     assert "service/models/digits.json" in names
+    assert {"service/models/columns.onnx", "service/models/columns.json"} <= set(names)
     assert "service/static/index.html" in names
     assert not [name for name in names if name.startswith(("tests/", "models/", "runs/", "data/"))]
     assert sum(entry.file_size for entry in zipfile.ZipFile(wheel).infolist()) < 3_000_000

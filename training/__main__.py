@@ -8,6 +8,7 @@ from training.errors import TrainingError
 from training.verbs import (
     baselines,
     calibrate,
+    columns,
     compare,
     data,
     distil,
@@ -36,6 +37,7 @@ From pictures of digits to a released model, step by step:
   predict    read one picture and show what the network saw
   calibrate  fit the temperature and the thresholds on validation digits
   export     write the network as ONNX, TensorFlow Lite or Keras file and check that it answers the same
+  columns    train the network that reads numbers of several digits
   strings    read numbers of several digits, and calibrate how sure they are
   release    put a run into models/, with its record and model card
 
@@ -59,6 +61,7 @@ _VERBS = (
     predict,
     calibrate,
     export,
+    columns,
     strings,
     release,
     baselines,

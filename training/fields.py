@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service import fields
-from service.classifier import DigitClassifier
-from service.decisions import TARGET_ERRORS, Decision, FieldCalibration, Reason, choose_threshold, wilson_interval
-from service.fields import ANY, CHECKS, Box, Constraints, FieldReading
+from service.decisions import (
+    TARGET_ERRORS,
+    Decision,
+    FieldCalibration,
+    Reason,
+    accept_at_for,
+    choose_threshold,
+    wilson_interval,
+)
+from service.fields import ANY, CHECKS, Box, ColumnReader, Constraints, FieldReading
 from service.reader import Reader
 from training.data import Digits
-from training.errors import DataError
+from training.errors import DataError, RunError
 from training.evaluate import encode_png
 from training.negatives import make_negatives
 from training.strings import STYLES, Pool, String, make_strings, write_spaced
@@ -47,29 +54,31 @@ class Outcome:
 
 
 def read_string(
-    classifier: DigitClassifier, picture: Image.Image, string: tuple[str, Sequence[Box]], constraints: Constraints = ANY
+    reader: Reader, picture: Image.Image, string: tuple[str, Sequence[Box]], constraints: Constraints = ANY
 ) -> Outcome:
     """Read one string, its text and boxes known."""
     text, boxes = string
-    found = fields.find_candidates(picture, classifier.predict)
-    calibration = classifier.record.fields or fields.DEFAULT_CALIBRATION
+    columns = _columns(reader)
+    found = fields.find_candidates(picture, reader.classifier.predict, columns)
     if found is None:
         return Outcome(text, fields.BLANK, fields.NO_FEATURES, len(boxes), 0)
     paths = fields.find_paths(found, constraints)
-    reading = fields.describe(found, paths, calibration, accept_at_one_percent(calibration))
-    known = fields.features(paths) if reading.text else fields.NO_FEATURES
+    calibration = columns.record.calibration
+    reading = fields.describe(found, paths, calibration, accept_at_for(TARGET_ERRORS[0], calibration.thresholds))
+    known = fields.features(found, paths) if reading.text else fields.NO_FEATURES
     matched = sum(any(overlap(box, digit.box) >= MATCHED for digit in reading.digits) for box in boxes)
     return Outcome(text, reading, known, len(boxes), matched)
 
 
-def accept_at_one_percent(calibration: FieldCalibration) -> float:
-    threshold = calibration.thresholds[str(TARGET_ERRORS[0])]
-    return threshold.accept_at if threshold else 2.0
+def _columns(reader: Reader) -> ColumnReader:
+    if reader.columns is None:
+        raise RunError("fields are read with a column network, and there is none")
+    return reader.columns
 
 
-def read_strings(classifier: DigitClassifier, strings: Iterable[String]) -> Iterator[Outcome]:
+def read_strings(reader: Reader, strings: Iterable[String]) -> Iterator[Outcome]:
     for string in strings:
-        yield read_string(classifier, Image.fromarray(string.picture), (string.text, string.boxes))
+        yield read_string(reader, Image.fromarray(string.picture), (string.text, string.boxes))
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -82,9 +91,7 @@ def overlap(a: Box, b: Box) -> float:
 # --- calibration ------------------------------------------------------------------------------------------------------
 
 
-def calibrate_fields(
-    classifier: DigitClassifier, held_out: Digits, per_style: int = CALIBRATION_STRINGS
-) -> dict[str, Any]:
+def calibrate_fields(reader: Reader, held_out: Digits, per_style: int = CALIBRATION_STRINGS) -> dict[str, Any]:
     """Fit what makes the features of a path a confidence, and the thresholds on it, on strings of held-out digits.
 
     Single digits are left out: the service decides on them as it does everywhere. A number that is not accepted at any
@@ -94,7 +101,7 @@ def calibrate_fields(
     outcomes = [
         outcome
         for style in STYLES
-        for outcome in read_strings(classifier, make_strings(per_style, style, pool, rng))
+        for outcome in read_strings(reader, make_strings(per_style, style, pool, rng))
         if len(outcome.reading.text) > 1
     ]
     features = np.array([outcome.features for outcome in outcomes])
@@ -128,7 +135,14 @@ def fit_confidence(features: NDArray[np.float64], correct: NDArray[np.bool_]) ->
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def measure_strings(classifier: DigitClassifier, digits: Digits, count: int, length: int | None) -> dict[str, Any]:
+def measure(reader: Reader, digits: Digits, count: int) -> dict[str, Any]:
+    """Strings of 5 and of 1 to 10 digits in each style, and drawings that are no digits."""
+    lengths = {"5": 5, "1 to 10": None}
+    strings = {name: measure_strings(reader, digits, count, length) for name, length in lengths.items()}
+    return {"strings": strings, "garbage": measure_garbage(reader, digits, count)}
+
+
+def measure_strings(reader: Reader, digits: Digits, count: int, length: int | None) -> dict[str, Any]:
     """Exact strings of each style, of 1 to 10 digits or of one length, with intervals."""
     pool = Pool(digits)
     figures = {}
@@ -136,7 +150,7 @@ def measure_strings(classifier: DigitClassifier, digits: Digits, count: int, len
         rng = np.random.default_rng(TEST_SEED)
         strings = list(make_strings(count, style, pool, rng, length))
         touching = float(np.mean([string.touching for string in strings if len(string.text) > 1]))
-        figures[style] = summary(list(read_strings(classifier, strings))) | {"touching": touching}
+        figures[style] = summary(list(read_strings(reader, strings))) | {"touching": touching}
     return figures
 
 
@@ -158,9 +172,9 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def measure_garbage(classifier: DigitClassifier, digits: Digits, count: int) -> dict[str, Any]:
+def measure_garbage(reader: Reader, digits: Digits, count: int) -> dict[str, Any]:
     """Of pictures of one to six drawings that are no digits, how many pass as a number."""
-    reader, rng = Reader(classifier), np.random.default_rng(TEST_SEED)
+    rng = np.random.default_rng(TEST_SEED)
     accepted = 0
     for _ in range(count):
         images, _families = make_negatives(int(rng.integers(1, 7)), (digits.images, digits.labels), rng)
@@ -171,7 +185,7 @@ def measure_garbage(classifier: DigitClassifier, digits: Digits, count: int) -> 
 
 
 def measure_sequences(
-    classifier: DigitClassifier, folder: Path, part: Callable[[int], bool], *, check: bool = False
+    reader: Reader, folder: Path, part: Callable[[int], bool], *, check: bool = False
 ) -> dict[str, Any]:
     """The same summary of real strings, of the rows that `part` chooses by their number.
 
@@ -185,7 +199,7 @@ def measure_sequences(
             constraints = Constraints(check=replace(CHECKS["luhn"], remainder=_remainder(text))) if check else ANY
             with Image.open(folder / row["file"]) as picture:
                 known = text, boxes.get(row["file"].rsplit("/", 1)[-1], ())
-                outcomes.append(read_string(classifier, picture.convert("RGB"), known, constraints))
+                outcomes.append(read_string(reader, picture.convert("RGB"), known, constraints))
     return summary(outcomes)
 
 

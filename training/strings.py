@@ -45,7 +45,7 @@ class String:
 
 
 @dataclass(frozen=True, eq=False)
-class _Line:
+class Line:
     """Digits placed on a canvas."""
 
     canvas: Image
@@ -80,7 +80,7 @@ def make_strings(count: int, style: str, pool: Pool, rng: Generator, length: int
 # --- placing ----------------------------------------------------------------------------------------------------------
 
 
-def _write(digits: Digits, rng: Generator, gaps: Sequence[float | None], shear: float = 0.0) -> _Line:
+def _write(digits: Digits, rng: Generator, gaps: Sequence[float | None], shear: float = 0.0) -> Line:
     """Digits beside each other on one line.
 
     `gaps[i]` is what lies between digit `i` and the next, in parts of the height: between their boxes if it is
@@ -88,17 +88,17 @@ def _write(digits: Digits, rng: Generator, gaps: Sequence[float | None], shear: 
     as they go without touching.
     """
     scale = 1 + rng.normal(0, 0.03)
-    glyphs = [_glyph(image, scale * (1 + rng.normal(0, 0.05)), shear) for image in digits.images]
+    glyphs = [glyph(image, scale * (1 + rng.normal(0, 0.05)), shear) for image in digits.images]
     baseline = 2 * HEIGHT
     tops = [baseline - glyph.shape[0] + round(rng.normal(0, 0.04 * HEIGHT)) for glyph in glyphs]
     lefts = [0]
     for index in range(1, len(glyphs)):
-        step = _step(glyphs[index - 1], tops[index - 1], glyphs[index], tops[index], gaps[index - 1])
+        step = place_beside(glyphs[index - 1], tops[index - 1], glyphs[index], tops[index], gaps[index - 1])
         lefts.append(lefts[-1] + max(step, 2))
-    return _compose(glyphs, lefts, tops, "".join(map(str, digits.labels)))
+    return compose(glyphs, lefts, tops, "".join(map(str, digits.labels)))
 
 
-def _glyph(image: Image, scale: float, shear: float) -> Image:
+def glyph(image: Image, scale: float, shear: float) -> Image:
     """The ink of one digit, cut out, leaning to the right by `shear` of its height."""
     canvas = np.pad(enlarge(image), 40)
     middle = len(canvas) / 2
@@ -109,7 +109,7 @@ def _glyph(image: Image, scale: float, shear: float) -> Image:
     return np.asarray(turned[top : top + height, left : left + width], np.uint8)
 
 
-def _step(before: Image, before_top: int, after: Image, after_top: int, gap: float | None) -> int:
+def place_beside(before: Image, before_top: int, after: Image, after_top: int, gap: float | None) -> int:
     """From the left of one glyph to that of the next."""
     if gap is not None and gap > 0:
         return int(before.shape[1]) + round(gap * HEIGHT)
@@ -127,7 +127,7 @@ def _last_inked(rows: Image) -> NDArray[np.intp]:
     return np.where(inked.any(axis=1), last, -10 * HEIGHT)
 
 
-def _compose(glyphs: Sequence[Image], lefts: Sequence[int], tops: Sequence[int], text: str) -> _Line:
+def compose(glyphs: Sequence[Image], lefts: Sequence[int], tops: Sequence[int], text: str) -> Line:
     margin = round(MARGIN * HEIGHT)
     right = max(left + glyph.shape[1] for left, glyph in zip(lefts, glyphs, strict=True))
     first, left_most = min(tops), min(lefts)
@@ -146,7 +146,7 @@ def _compose(glyphs: Sequence[Image], lefts: Sequence[int], tops: Sequence[int],
         shared += bool((inked & before).any())
         before = inked
         boxes.append((x, y, x + width, y + height))
-    return _Line(canvas, text, tuple(boxes), shared / max(len(glyphs) - 1, 1))
+    return Line(canvas, text, tuple(boxes), shared / max(len(glyphs) - 1, 1))
 
 
 # --- styles -----------------------------------------------------------------------------------------------------------
@@ -154,49 +154,49 @@ def _compose(glyphs: Sequence[Image], lefts: Sequence[int], tops: Sequence[int],
 
 def write_spaced(digits: Digits, rng: Generator) -> String:
     """Digits that keep a distance."""
-    return _photograph(_write(digits, rng, _spaced(digits, rng)), rng)
+    return photograph(_write(digits, rng, _spaced(digits, rng)), rng)
 
 
 def write_touching(digits: Digits, rng: Generator) -> String:
     """Most neighbours run into each other."""
     gaps = [-rng.uniform(0.01, 0.05) if rng.random() < TOUCHING else rng.uniform(0.02, 0.1) for _ in digits.labels]
-    return _photograph(_write(digits, rng, gaps), rng)
+    return photograph(_write(digits, rng, gaps), rng)
 
 
 def write_overlapping(digits: Digits, rng: Generator) -> String:
     """Boxes overlap while the ink does not touch, as in slanted or crowded writing."""
     gaps = [None for _ in digits.labels]
-    return _photograph(_write(digits, rng, gaps, rng.uniform(0.1, 0.4)), rng)
+    return photograph(_write(digits, rng, gaps, rng.uniform(0.1, 0.4)), rng)
 
 
 def write_slanted(digits: Digits, rng: Generator) -> String:
     """All digits lean, to the right or sometimes to the left."""
     shear = rng.uniform(0.2, 0.5) * (1 if rng.random() < 0.75 else -0.7)
-    return _photograph(_write(digits, rng, _spaced(digits, rng), shear), rng)
+    return photograph(_write(digits, rng, _spaced(digits, rng), shear), rng)
 
 
 def write_noisy(digits: Digits, rng: Generator) -> String:
     """On grainy or patterned paper, faint, blurred, with a ruled line under it or through it."""
     line = _write(digits, rng, [rng.uniform(-0.05, 0.25) or None for _ in digits.labels], rng.uniform(-0.1, 0.3))
     if rng.random() < 0.4:
-        line = _rule(line, rng)
-    string = _photograph(line, rng, contrast=(0.3, 0.8))
-    return replace(string, picture=_spoil(string.picture, rng))
+        line = rule(line, rng)
+    string = photograph(line, rng, contrast=(0.3, 0.8))
+    return replace(string, picture=spoil(string.picture, rng))
 
 
 def write_boxed(digits: Digits, rng: Generator) -> String:
     """One digit in each printed cell; here and there one crosses its frame."""
     cell = round(HEIGHT * rng.uniform(1.3, 1.8))
     tall = round(HEIGHT * rng.uniform(1.35, 1.8))
-    glyphs = [_glyph(image, rng.uniform(0.75, 1.05), 0.0) for image in digits.images]
+    glyphs = [glyph(image, rng.uniform(0.75, 1.05), 0.0) for image in digits.images]
     lefts = [
         round(index * cell + (cell - glyph.shape[1]) / 2 + rng.normal(0, 0.06 * cell))
         for index, glyph in enumerate(glyphs)
     ]
     tops = [round((tall - len(glyph)) / 2 + rng.normal(0, 0.05 * tall)) for glyph in glyphs]
-    line = _compose(glyphs, lefts, tops, "".join(map(str, digits.labels)))
+    line = compose(glyphs, lefts, tops, "".join(map(str, digits.labels)))
     origin = line.boxes[0][0] - lefts[0], line.boxes[0][1] - tops[0]
-    return _photograph(_draw_cells(line, origin, cell, tall, rng), rng)
+    return photograph(_draw_cells(line, origin, cell, tall, rng), rng)
 
 
 def _spaced(digits: Digits, rng: Generator) -> list[float | None]:
@@ -204,7 +204,7 @@ def _spaced(digits: Digits, rng: Generator) -> list[float | None]:
     return [max(0.06, usual + rng.normal(0, 0.05)) for _ in digits.labels]
 
 
-def _draw_cells(line: _Line, origin: tuple[int, int], cell: int, tall: int, rng: Generator) -> _Line:
+def _draw_cells(line: Line, origin: tuple[int, int], cell: int, tall: int, rng: Generator) -> Line:
     """A comb of cells: one frame with lines between, or a box for each digit; the canvas grows where it must."""
     count, grow = len(line.text), HEIGHT
     canvas = np.pad(line.canvas, grow)
@@ -225,7 +225,7 @@ def _draw_cells(line: _Line, origin: tuple[int, int], cell: int, tall: int, rng:
     return replace(line, canvas=crop, boxes=boxes)
 
 
-def _rule(line: _Line, rng: Generator) -> _Line:
+def rule(line: Line, rng: Generator) -> Line:
     """A printed line under the writing, or through its feet."""
     canvas = line.canvas.copy()
     bottom = max(box[3] for box in line.boxes)
@@ -238,7 +238,7 @@ def _rule(line: _Line, rng: Generator) -> _Line:
 # --- paper ------------------------------------------------------------------------------------------------------------
 
 
-def _photograph(line: _Line, rng: Generator, contrast: tuple[float, float] = (0.5, 0.95)) -> String:
+def photograph(line: Line, rng: Generator, contrast: tuple[float, float] = (0.5, 0.95)) -> String:
     """Ink on paper at the size of a scan: digits are some 24 to 70 pixels high."""
     scale = math.exp(rng.uniform(math.log(24), math.log(70))) / HEIGHT
     height, width = line.canvas.shape
@@ -251,7 +251,7 @@ def _photograph(line: _Line, rng: Generator, contrast: tuple[float, float] = (0.
     return String(np.rint(picture).astype(np.uint8), line.text, boxes, line.touching)
 
 
-def _spoil(picture: Image, rng: Generator) -> Image:
+def spoil(picture: Image, rng: Generator) -> Image:
     """Grain, a printed pattern, uneven light, blur: each on some pictures."""
     spoiled = picture.astype(np.float32)
     if rng.random() < 0.5:

@@ -10,20 +10,21 @@ import { tabs } from "./tabs.js";
 
 const $ = (id) => document.getElementById(id);
 const PREDICT = "predict?include=image";
+const FIELD = "predict/field";
 
 // --- one picture -----------------------------------------------------------------------------------------------------
 
 let current = new AbortController();
 
 /** Read a picture and show the reading; a newer one takes the place of one that is still under way. */
-async function read(picture) {
+async function read(picture, path = PREDICT) {
   const { signal } = supersede();
   try {
-    const { answer, timing } = await post(PREDICT, picture, { signal, waiting: showWaiting });
+    const { answer, timing } = await post(path, picture, { signal, waiting: showWaiting });
     if (!signal.aborted) showReading(answer, { timing, model: answer.model });
   } catch (error) {
     if (signal.aborted) return;
-    showProblem(error, () => read(picture));
+    showProblem(error, () => read(picture, path));
   }
 }
 
@@ -60,7 +61,12 @@ document.addEventListener("keydown", (event) => {
 
 // --- files -----------------------------------------------------------------------------------------------------------
 
+const forNumbers = () => $("number").checked;
+
+let given = null; // the one picture that is shown
+
 const gallery = new Gallery({
+  path: () => (forNumbers() ? `${FIELD}/batch` : "predict/batch?include=image"),
   waiting: showWaiting,
   going: (model) => {
     hideProblem();
@@ -83,9 +89,11 @@ $("photograph-label").hidden = !navigator.maxTouchPoints;
 
 receiveFiles([$("choose"), $("photograph")], (files) => {
   select("panel-picture");
+  given = null;
   if (files.length === 1 && !isArchive(files[0])) {
-    preview(files[0]);
-    return read(files[0]);
+    given = files[0];
+    preview(given);
+    return readGiven();
   }
   supersede();
   showNothing("Choose one of the pictures below to see all of its reading.");
@@ -93,6 +101,12 @@ receiveFiles([$("choose"), $("photograph")], (files) => {
   gallery.add(files);
   $("gallery").scrollIntoView({ block: "nearest" });
 });
+
+function readGiven() {
+  return read(given, forNumbers() ? FIELD : PREDICT);
+}
+
+$("number").addEventListener("change", () => given && readGiven());
 
 function preview(file) {
   const image = $("preview");

@@ -1,7 +1,7 @@
 /** Many pictures at once, through /predict/batch: tiles, a filter by decision, and a CSV file. */
 
 import { post, Problem } from "./api.js";
-import { DECISIONS, explain, percent, reasons } from "./words.js";
+import { DECISIONS, explain, percent, reasons, said } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -13,11 +13,12 @@ const COLUMNS = ["file", "digit", "confidence", "decision", "reasons", "error"];
 
 export class Gallery {
   /**
+   * `path` says where to send pictures to,
    * `shown` is called with the entry of a tile that was chosen, `waiting` with seconds while the service is busy,
    * `going` with the model whenever it answers, `failed` with what ended the reading of all and a function that goes on.
    */
-  constructor({ shown, waiting, going, failed }) {
-    Object.assign(this, { shown, waiting, going, failed, entries: [], pending: [], total: 0, running: null });
+  constructor({ path, shown, waiting, going, failed }) {
+    Object.assign(this, { path, shown, waiting, going, failed, entries: [], pending: [], total: 0, running: null });
     $("filter").addEventListener("change", () => this.#filter());
     $("download").addEventListener("click", () => save(this.entries));
     $("gallery-clear").addEventListener("click", () => this.clear());
@@ -70,7 +71,7 @@ export class Gallery {
   /** One result for each picture, or nothing where there are too many of them. */
   async #results(chunk, signal) {
     try {
-      const { answer } = await post("predict/batch?include=image", ...body(chunk, { signal, waiting: this.waiting }));
+      const { answer } = await post(this.path(), ...body(chunk, { signal, waiting: this.waiting }));
       this.going(answer.model);
       return answer.results;
     } catch (error) {
@@ -86,7 +87,9 @@ export class Gallery {
     const write = (part, text) => (tile.querySelector(`.tile-${part}`).textContent = text);
     entry.tile = tile;
     tile.dataset.group = entry.group;
-    write("digit", prediction?.digit ?? "–");
+    const reading = (prediction && said(prediction)) ?? "–";
+    write("digit", reading);
+    tile.querySelector(".tile-digit").classList.toggle("number", String(reading).length > 1);
     write("decision", prediction ? DECISIONS[entry.group].name : "Failed");
     write("confidence", remark(entry));
     write("name", entry.name);
@@ -118,7 +121,7 @@ export class Gallery {
 
 function remark({ prediction, error }) {
   if (!prediction) return explain(error)[0];
-  return prediction.digit === null ? reasons(prediction)[0] : percent(prediction.confidence);
+  return said(prediction) === null ? reasons(prediction)[0] : percent(prediction.confidence);
 }
 
 export const isArchive = (file) => /\.zip$/i.test(file.name) || file.type.includes("zip");
@@ -175,7 +178,7 @@ function save(entries) {
 
 function row({ name, prediction, error }) {
   if (!prediction) return [name, "", "", "", "", error.detail];
-  return [name, prediction.digit ?? "", prediction.confidence, prediction.decision, prediction.reasons.join(" "), ""];
+  return [name, said(prediction) ?? "", prediction.confidence, prediction.decision, prediction.reasons.join(" "), ""];
 }
 
 /** A cell of CSV; a name that a spreadsheet would take for a formula is kept a text. */

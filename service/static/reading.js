@@ -1,6 +1,6 @@
 /** Shows one reading: digit, decision, reasons, bars, the picture the network saw, and the time it took. */
 
-import { DECISIONS, explain, mayPass, percent, reasons } from "./words.js";
+import { DECISIONS, explain, mayPass, percent, reasons, said } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -15,17 +15,19 @@ $("bars").append(...bars);
 
 /** Show a prediction; `steady` is false while the camera's picture still changes. */
 export function showReading(prediction, { timing, model, steady = true } = {}) {
-  const { digit, confidence, decision } = prediction;
+  const { confidence, decision } = prediction;
+  const reading = said(prediction);
   const { name, meaning } = DECISIONS[decision];
   hideProblem();
   Object.assign($("reading").dataset, { state: steady ? "read" : "unsteady", decision });
-  $("digit").textContent = digit ?? "–";
+  $("digit").textContent = reading ?? "–";
+  $("digit").classList.toggle("number", String(reading).length > 1);
   $("decision").textContent = steady ? name : "Hold it still";
   $("meaning").textContent = steady ? meaning : "Waiting for a steady picture.";
-  $("confidence").textContent = digit === null ? "" : `${percent(confidence)} sure`;
-  if (steady) announce(digit === null ? `${name}. ${meaning}` : `${digit}. ${name}, ${percent(confidence)} sure.`);
+  $("confidence").textContent = reading === null ? "" : `${percent(confidence)} sure`;
+  if (steady) announce(reading === null ? `${name}. ${meaning}` : `${reading}. ${name}, ${percent(confidence)} sure.`);
   list($("reasons"), steady ? reasons(prediction) : []);
-  showBars(prediction);
+  showBars(weakest(prediction));
   showSeen(prediction.image);
   showTiming(timing ?? {});
   if (model) showModel(model);
@@ -75,7 +77,15 @@ function announce(text) {
   if ($("announcement").textContent !== text) $("announcement").textContent = text;
 }
 
-function showBars({ digit, probabilities }) {
+/** Of a number the digit that is least sure, with its place; a single digit is its own. */
+function weakest(prediction) {
+  const { digits, weakest: index } = prediction;
+  if (!digits) return prediction;
+  return index === null ? { digit: null, probabilities: null } : { ...digits[index], place: digits.length > 1 ? index + 1 : null };
+}
+
+function showBars({ digit, probabilities, place }) {
+  $("bars-title").textContent = place ? `Least sure: digit ${place} from the left` : "Probability of each digit";
   bars.forEach((bar, index) => {
     const probability = probabilities?.[index] ?? 0;
     bar.classList.toggle("best", index === digit);
@@ -85,6 +95,7 @@ function showBars({ digit, probabilities }) {
 }
 
 function showSeen(image) {
+  $("seen-title").hidden = image === undefined;
   $("seen").hidden = !image;
   if (image) $("seen").src = `data:image/png;base64,${image}`;
 }

@@ -25,12 +25,19 @@ const PROBLEMS = {
   internal_error: ["Something went wrong inside the service.", "That is not your fault."],
 };
 
+/** What a prediction says, a digit or a number; null where there is none. */
+export const said = ({ digit, text }) => (text === undefined ? digit : text || null);
+
 /** Why a reading was not accepted: one sentence for each reason. */
 export function reasons(prediction) {
   return prediction.reasons.map((reason) => (reason === "ambiguous" ? doubt(prediction) : (REASONS[reason] ?? reason)));
 }
 
-function doubt({ digit, probabilities }) {
+function doubt({ digit, probabilities, alternatives }) {
+  if (alternatives) {
+    const [other] = alternatives;
+    return other ? `It is not sure enough: it could also be ${other.text}.` : "It is not sure enough.";
+  }
   const others = probabilities.map((probability, other) => [probability, other]).filter(([, other]) => other !== digit);
   const [probability, other] = others.reduce((best, each) => (each[0] > best[0] ? each : best));
   return `It is not sure enough: it could also be ${other === 8 ? "an" : "a"} ${other} (${percent(probability)}).`;

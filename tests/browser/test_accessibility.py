@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests import pictures
 from tests.browser import visits
 from tests.browser.visits import Visit
 from tests.processes import Server
 from tests.programs import need
+from tests.service.test_fields import row
 
 # Mozilla Public License 2.0: fetched for the test, part of nothing that we give away.
 AXE = "axe-core@4.14.1"
@@ -54,6 +56,13 @@ def gallery(visit: Visit, fifty: list[Path]) -> None:
     visit.page.locator("#tiles button").first.click()
 
 
+def number(visit: Visit, _: list[Path]) -> None:
+    visit["tab-picture"].click()
+    visit["number"].check()
+    visit.drop("number.png", pictures.encode(row([4, 0, 7])))
+    expect(visit["digit"]).to_have_text("407")
+
+
 def camera(visit: Visit, _: list[Path]) -> None:
     visit["tab-camera"].click()
 
@@ -69,7 +78,9 @@ def docs(visit: Visit, _: list[Path]) -> None:
     expect(visit["routes"]).to_have_attribute("aria-busy", "false")
 
 
-@pytest.mark.parametrize("state", [nothing, reading, gallery, camera, asking, docs], ids=lambda state: state.__name__)
+@pytest.mark.parametrize(
+    "state", [nothing, reading, number, gallery, camera, asking, docs], ids=lambda state: state.__name__
+)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(
     browser: Browser,

@@ -11,6 +11,7 @@ from tests import pictures
 from tests.browser import visits
 from tests.browser.visits import Visit
 from tests.processes import Server
+from tests.service.test_fields import row
 
 
 def test_drawn_digits_are_read(visit: Visit, device: str) -> None:
@@ -195,3 +196,30 @@ def test_the_description_of_the_api_is_rendered(desktop: Visit) -> None:
     expect(routes).to_have_count(len(described))
     expect(desktop.page.locator("#post-predict")).to_contain_text(f"curl -F file=@seven.png {desktop.url}/predict")
     expect(desktop.page.locator("#post-predict")).to_contain_text("too_large")
+
+
+def test_a_number_is_read_where_numbers_are_asked_for(visit: Visit) -> None:
+    number = pictures.encode(row([4, 0, 7]))
+    visit["tab-picture"].click()
+    visit["number"].check()
+    visit.drop("number.png", number)
+    expect(visit["digit"]).to_have_text("407")
+    expect(visit["bars-title"]).to_contain_text("Least sure: digit")
+    expect(visit["seen-title"]).to_be_hidden()
+    visit["number"].uncheck()
+    expect(visit["seen-title"]).to_be_visible()
+    expect(visit["bars-title"]).to_have_text("Probability of each digit")
+
+
+def test_many_numbers_become_a_gallery(desktop: Visit, tmp_path: Path) -> None:
+    paths = []
+    for index, digits in enumerate(([4, 0, 7], [3, 5, 7], [9])):
+        paths.append(tmp_path / f"{index}.png")
+        paths[-1].write_bytes(pictures.encode(row(digits)))
+    desktop["tab-picture"].click()
+    desktop["number"].check()
+    desktop.choose(*paths)
+    expect(desktop["gallery-summary"]).to_contain_text("3 read")
+    assert desktop.page.locator(".tile-digit").all_text_contents() == ["407", "357", "9"]
+    desktop.page.locator("#tiles button").first.click()
+    expect(desktop["digit"]).to_have_text("407")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.classifier import DigitClassifier
 from service.decisions import TARGET_ERRORS
+from service.reader import Reader
 from training.data import Digits
 from training.drawing import draw_digits
 from training.errors import DataError
@@ -26,21 +26,21 @@ def drawn() -> Digits:
     return Digits(*draw_digits(300, np.random.default_rng(0)))
 
 
-def test_spaced_strings_are_mostly_read_and_boxes_found(classifier: DigitClassifier, drawn: Digits) -> None:
-    spaced = measure_strings(classifier, drawn, 25, 3)["spaced"]
+def test_spaced_strings_are_mostly_read_and_boxes_found(reader: Reader, drawn: Digits) -> None:
+    spaced = measure_strings(reader, drawn, 25, 3)["spaced"]
     assert spaced["n"] == 25
     assert spaced["exact"] >= 0.6
     assert spaced["boxes"] >= 0.9
     assert spaced["interval"][0] < spaced["exact"] < spaced["interval"][1] + 1e-9
 
 
-def test_garbage_is_hardly_ever_accepted(classifier: DigitClassifier, drawn: Digits) -> None:
-    assert measure_garbage(classifier, drawn, 60)["accepted"] <= 0.05
+def test_garbage_is_hardly_ever_accepted(reader: Reader, drawn: Digits) -> None:
+    assert measure_garbage(reader, drawn, 60)["accepted"] <= 0.05
 
 
-def test_a_calibration_holds_what_the_model_file_needs(classifier: DigitClassifier, drawn: Digits) -> None:
-    fitted = json.loads(json.dumps(calibrate_fields(classifier, drawn, 5)))
-    assert len(fitted["weights"]) == 3
+def test_a_calibration_holds_what_the_model_file_needs(reader: Reader, drawn: Digits) -> None:
+    fitted = json.loads(json.dumps(calibrate_fields(reader, drawn, 5)))
+    assert len(fitted["weights"]) == 5
     assert {str(target) for target in TARGET_ERRORS} <= set(fitted)
     assert fitted["weights"][0] > 0
 
@@ -53,7 +53,7 @@ def test_the_confidence_is_the_share_that_is_right() -> None:
     np.testing.assert_allclose([bias, *weights], [0.5, 2.0, 0.0], atol=0.1)
 
 
-def test_real_strings_are_read_from_their_table(classifier: DigitClassifier, drawn: Digits, tmp_path: Path) -> None:
+def test_real_strings_are_read_from_their_table(reader: Reader, drawn: Digits, tmp_path: Path) -> None:
     folder = tmp_path / "set" / "images"
     folder.mkdir(parents=True)
     labels, boxes = ["file,transcription"], ["file,digit,x,y,w,h"]
@@ -63,15 +63,15 @@ def test_real_strings_are_read_from_their_table(classifier: DigitClassifier, dra
         boxes += [f"{index}.png,0,{a},{b},{c - a},{d - b}" for a, b, c, d in string.boxes]
     (tmp_path / "labels.csv").write_text("\n".join([*labels, "set/images/sheet.png,12|34"]))
     (tmp_path / "set" / "boxes.csv").write_text("\n".join(boxes))
-    every = measure_sequences(classifier, tmp_path, lambda index: True)
-    half = measure_sequences(classifier, tmp_path, lambda index: index % 2 == 0, check=True)
+    every = measure_sequences(reader, tmp_path, lambda index: True)
+    half = measure_sequences(reader, tmp_path, lambda index: index % 2 == 0, check=True)
     assert (every["n"], half["n"]) == (4, 2)
     assert every["boxes"] >= 0.7
 
 
-def test_a_folder_without_a_table_is_told(classifier: DigitClassifier, tmp_path: Path) -> None:
+def test_a_folder_without_a_table_is_told(reader: Reader, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"labels\.csv"):
-        measure_sequences(classifier, tmp_path, lambda index: True)
+        measure_sequences(reader, tmp_path, lambda index: True)
 
 
 def test_overlap_is_intersection_over_union() -> None:

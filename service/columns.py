@@ -1,0 +1,209 @@
+"""What stands in each column of a line of writing: the column network, and what it says for and against each segment.
+
+    strip --network--> log probabilities of each frame --log odds, best run of frames--> evidence for a digit
+
+The network slides over the line and needs no cuts (O. Matan, C. Burges, Y. LeCun, J. Denker, "Multi-digit recognition
+using a space displacement neural network", 1992), so it reads digits that touch as well as others.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from service.classifier import read_thresholds, session_options
+from service.decisions import FieldCalibration
+from service.errors import ModelError
+from service.strip import HEIGHT, STEP, STRIDE, Strip
+
+# Version of the way strips are made.
+STRIP_VERSION = "1"
+DIGITS = 10
+PAPER = 10
+
+# Log odds of a single frame are believed up to here.
+MOST_ODDS = 10.0
+# A frame may be a digit's middle from these log odds on, and lie between two digits from this probability on.
+MAY_BE_MIDDLE, MAY_BE_BETWEEN = -2.0, 0.1
+
+_INPUT = ("strip", "tensor(uint8)")
+_OUTPUT = ("log_probabilities", "tensor(float)")
+
+
+@dataclass(frozen=True)
+class ColumnRecord:
+    """What the model file says of itself, with the file's own hash."""
+
+    name: str
+    version: str
+    sha256: str
+    calibration: FieldCalibration
+    training: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+class ColumnReader:
+    """One session on one thread."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, record: ColumnRecord) -> None:
+        self._session = session
+        self.record = record
+
+    @classmethod
+    def load(cls, path: Path) -> "ColumnReader":
+        """Load a model file.
+
+        Raises:
+            ModelError: the file is missing, no ONNX model, or not a column network; the message names it.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as exc:
+            raise ModelError(f"the field model file {path} cannot be read: {exc.strerror or exc}") from exc
+        try:
+            session = onnxruntime.InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
+        except Exception as exc:  # onnxruntime's errors share no nearer base class
+            raise ModelError(f"the field model file {path} ({len(data)} bytes) is not a readable ONNX model") from exc
+        _check_signature(path, session)
+        metadata = session.get_modelmeta().custom_metadata_map
+        return cls(session, _read_record(path, metadata, hashlib.sha256(data).hexdigest()))
+
+    def read(self, strip: Strip) -> "Frames":
+        """What stands in each frame of a strip."""
+        return Frames(self.log_probabilities(strip.pixels[np.newaxis])[0], strip)
+
+    def log_probabilities(self, strips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Of digits 0 to 9, and of none: uint8 `[N, 32, width]` -> float32 `[N, width / 2, 11]`."""
+        logs: NDArray[np.float32] = self._session.run([_OUTPUT[0]], {_INPUT[0]: strips})[0]
+        return logs
+
+    def warm_up(self) -> None:
+        """Answer an empty strip.
+
+        Raises:
+            ModelError: the answers are no probabilities.
+        """
+        width = 8 * STEP
+        frames = self.read(Strip(np.zeros((HEIGHT, width), np.uint8), 0.0, 1.0))
+        if frames.logs.shape != (width // STRIDE, DIGITS + 1) or not np.allclose(np.exp(frames.logs).sum(axis=1), 1):
+            raise ModelError("the field model answers an empty strip with values that are no probabilities")
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Log probabilities float32 `[T, 11]` of digits 0 to 9, and of none, in each frame of a strip."""
+
+    logs: NDArray[np.float32]
+    strip: Strip
+
+    @cached_property
+    def odds(self) -> NDArray[np.float32]:
+        """Log odds float32 `[T, 10]` of each digit against none."""
+        odds: NDArray[np.float32] = (self.logs[:, :DIGITS] - self.logs[:, PAPER:]).clip(-MOST_ODDS, MOST_ODDS)
+        return odds
+
+    @cached_property
+    def most(self) -> float:
+        """The evidence there is for any number at all: no reading has more."""
+        return float(np.maximum(self.odds.max(axis=1), 0).sum())
+
+    def evidence(
+        self, bounds: NDArray[np.intp], first: NDArray[np.intp], last: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        """Log odds that a segment is one digit, against none, float32 `[N, 10]`.
+
+        A digit is there if the frames say so in one run of them, and none before and after: the run with the
+        greatest sum of log odds (as of a two-state hidden Markov model, by Viterbi's algorithm).
+
+        Args:
+            bounds: frames at which pieces begin, and the end of the last, intp `[pieces + 1]`, not falling.
+            first: the first piece of each segment, intp `[N]`.
+            last: the last piece of each segment, intp `[N]`.
+        """
+        sums = np.zeros((len(self.odds) + 1, DIGITS), np.float32)
+        np.cumsum(self.odds, axis=0, out=sums[1:])
+        found = np.full((len(first), DIGITS), -MOST_ODDS, np.float32)
+        for piece in np.unique(first).tolist():
+            starting = np.flatnonzero(first == piece)
+            begin, ends = int(bounds[piece]), bounds[last[starting] + 1]
+            end = int(ends.max())
+            if end <= begin:
+                continue
+            lowest = np.minimum.accumulate(sums[begin:end], axis=0)
+            best = np.maximum.accumulate(sums[begin + 1 : end + 1] - lowest, axis=0)
+            some = ends > begin
+            found[starting[some]] = best[ends[some] - begin - 1]
+        return found
+
+    def bounds(self, edges: list[tuple[float, float]]) -> NDArray[np.intp]:
+        """The frames at which pieces begin, and the end of the last: half way between neighbours.
+
+        Args:
+            edges: left and right of each piece in columns of the ink map, from left to right.
+        """
+        between = [(before[1] + after[0]) / 2 for before, after in pairwise(edges)]
+        columns = [self.strip.left, *between, np.inf]
+        frames = [min(self.strip.frame_of(column) + 0.5, len(self.odds)) for column in columns]
+        return np.maximum.accumulate(np.array(frames).clip(0).astype(np.intp))
+
+    def middles(self, columns: int) -> NDArray[np.bool_]:
+        """Columns of the ink map, as many, that may be in the middle of a digit."""
+        return self._spread(self.odds.max(axis=1) > MAY_BE_MIDDLE, columns)
+
+    def gaps(self, columns: int) -> NDArray[np.bool_]:
+        """Columns of the ink map, as many, that may lie between two digits."""
+        return self._spread(np.exp(self.logs[:, PAPER]) > MAY_BE_BETWEEN, columns)
+
+    def borders(self) -> list[float]:
+        """Columns of the ink map half way between neighbouring digits, as the network sees them."""
+        best = self.logs.argmax(axis=1)
+        starts = np.flatnonzero(np.diff(best, prepend=PAPER))
+        ends = np.append(starts[1:], len(best))[: len(starts)]
+        runs = [(start, end) for start, end in zip(starts, ends, strict=True) if best[start] != PAPER]
+        return [
+            self.strip.left + float(before[1] + after[0]) / 2 * STRIDE / self.strip.scale
+            for before, after in pairwise(runs)
+        ]
+
+    def _spread(self, frames: NDArray[np.bool_], columns: int) -> NDArray[np.bool_]:
+        first, last = self.strip.frame_of(0.5), self.strip.frame_of(columns - 0.5)
+        places = np.linspace(first, last, columns).astype(np.intp)
+        return np.asarray(frames[places.clip(0, len(frames) - 1)])
+
+
+def _check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:
+    inputs = [(node.name, node.type, node.shape[1]) for node in session.get_inputs()]
+    outputs = [(node.name, node.type, node.shape[-1]) for node in session.get_outputs()]
+    if inputs != [(*_INPUT, HEIGHT)] or outputs != [(*_OUTPUT, DIGITS + 1)]:
+        raise ModelError(f"the field model file {path} takes {inputs} and gives {outputs}; it is no column network")
+
+
+def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ColumnRecord:
+    try:
+        if metadata["strip_version"] != STRIP_VERSION:
+            raise ModelError(
+                f"the field model file {path} is made for strips of version {metadata['strip_version']}, "
+                f"not {STRIP_VERSION}"
+            )
+        return ColumnRecord(
+            name=metadata["name"],
+            version=metadata["version"],
+            sha256=sha256,
+            calibration=_read_calibration(json.loads(metadata["calibration"])),
+            training=json.loads(metadata["training"]),
+            metrics=json.loads(metadata["metrics"]),
+        )
+    except (KeyError, ValueError, TypeError) as exc:
+        raise ModelError(f"the field model file {path} lacks a readable record: {exc!r}") from exc
+
+
+def _read_calibration(entry: Mapping[str, Any]) -> FieldCalibration:
+    return FieldCalibration(float(entry["bias"]), tuple(map(float, entry["weights"])), read_thresholds(entry))

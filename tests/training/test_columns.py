@@ -1,0 +1,103 @@
+"""The strings that the column network learns from, and its training."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from service.columns import PAPER, ColumnReader
+from service.strip import HEIGHT, STRIDE
+from training import column_run
+from training.column_run import ColumnRecipe, edit_distance
+from training.columns import OPEN, Example, frame_targets, make_examples, pack
+from training.data import Dataset, Digits
+from training.drawing import draw_digits
+from training.errors import ReleaseError, RunError
+from training.freehand import write_many
+from training.strings import Pool
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    return Pool(Digits(*draw_digits(200, np.random.default_rng(0))))
+
+
+def test_free_writing_keeps_its_boxes_in_the_picture(pool: Pool) -> None:
+    for string in write_many(40, pool, np.random.default_rng(1)):
+        assert len(string.boxes) == len(string.text)
+        height, width = string.picture.shape
+        for left, top, right, bottom in string.boxes:
+            assert -3 <= left < right <= width + 3
+            assert -3 <= top < bottom <= height + 3
+
+
+def test_each_digit_has_its_own_run_of_frames() -> None:
+    targets = frame_targets([4, 4, 1, 7], [(8, 22), (22, 34), (34, 38), (38, 52)], 64)
+    runs = [value for index, value in enumerate(targets) if value not in (PAPER, OPEN) and targets[index - 1] != value]
+    assert runs == [4, 4, 1, 7]
+    assert targets[0] == targets[-1] == PAPER
+
+
+def test_examples_are_most_of_the_strings_and_hold_their_digits(pool: Pool) -> None:
+    examples = make_examples(30, pool, np.random.default_rng(2))
+    assert len(examples) >= 24
+    for example in examples:
+        assert example.strip.shape == (HEIGHT, len(example.targets) * STRIDE)
+        assert (example.targets[(example.targets >= 0)] <= PAPER).all()
+        assert ((example.targets >= 0) & (example.targets < PAPER)).any()
+
+
+def test_packing_loses_nothing() -> None:
+    sizes = [96, 64, 128, 300]
+    examples = [
+        Example(np.full((HEIGHT, size), size % 251, np.uint8), np.full(size // 2, i, np.int8))
+        for i, size in enumerate(sizes)
+    ]
+    pixels, targets = pack(examples, 256)
+    assert pixels.shape == (2, HEIGHT, 256)
+    assert [int((targets == i).sum()) for i in range(4)] == [48, 32, 64, 0]
+    assert (targets == OPEN).sum() == 2 * 128 - 144
+
+
+def test_edit_distance_counts_changed_lost_and_added_digits() -> None:
+    assert edit_distance([1, 2, 3], [1, 2, 3]) == 0
+    assert edit_distance([1, 2, 3], [1, 3]) == 1
+    assert edit_distance([], [4, 4]) == 2
+    assert edit_distance([1, 2], [2, 1]) == 2
+
+
+def test_a_training_goes_on_where_it_was_interrupted_and_is_released_once_calibrated(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_run, "SHARD", 40)
+    monkeypatch.setattr(column_run, "KEEP_EVERY", 2)
+    recipe = ColumnRecipe(strings=40, steps=4, rows=2, mixed=False)
+    folder = column_run.start(tmp_path, dataset, recipe)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(column_run, "write_json", interrupt)
+        with pytest.raises(Interrupted):
+            column_run.train(folder, dataset)
+    path = column_run.train(folder, dataset)
+    assert [entry["step"] for entry in json.loads((folder / "history.json").read_text())["steps"]] == [2, 4]
+    reader = ColumnReader.load(path)
+    reader.warm_up()
+    assert reader.record.calibration.thresholds == {"0.01": None, "0.005": None, "0.001": None}
+    with pytest.raises(ReleaseError, match="not calibrated"):
+        column_run.release(folder, "1.0.0", tmp_path, {})
+    (folder / "calibration.json").write_text(json.dumps(column_run.UNCALIBRATED))
+    column_run.release(folder, "1.0.0", tmp_path, {"strings": {}})
+    assert ColumnReader.load(tmp_path / "columns.onnx").record.version == "1.0.0"
+    assert json.loads((tmp_path / "columns.json").read_text())["training"]["recipe"]["steps"] == 4
+
+
+def test_a_folder_that_is_no_run_is_told(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run of a column network"):
+        column_run.train(tmp_path, dataset)

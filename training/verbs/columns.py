@@ -1,0 +1,54 @@
+from pathlib import Path
+from typing import Any
+
+from training.verbs.common import Arguments, add_runs, add_source, add_verb, load
+
+_TEXT = """\
+train the network that reads numbers of several digits
+
+It sees whole lines and says what stands in each column, a digit's middle or none. It learns from strings that are made
+of training digits; how sure whole numbers are is fitted afterwards by `strings --calibrate`. With --release, a
+calibrated run goes into models/, with the figures of strings made of test digits in its record."""
+
+
+def add(verbs: Any) -> None:
+    parser = add_verb(verbs, "columns", _run, _TEXT)
+    add_source(parser)
+    add_runs(parser)
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with an interrupted run")
+    parser.add_argument("--strings", type=int, default=80_000, metavar="N", help="strings to make (default: 80000)")
+    parser.add_argument("--steps", type=int, default=5_000, metavar="N", help="steps of training (default: 5000)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="(default: 1)")
+    parser.add_argument("--release", type=Path, metavar="RUN", help="put a calibrated run into models/")
+    parser.add_argument("--version", default="0.0.0", help="version of the released model, such as 1.2.0")
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="FOLDER", help="(default: models)")
+    parser.add_argument("--count", type=int, default=400, metavar="N", help="test strings of each style (default: 400)")
+
+
+def _run(arguments: Arguments) -> None:
+    from training import column_run
+
+    dataset = load(arguments)
+    if arguments.release:
+        _release(arguments, dataset)
+        return
+    folder = arguments.resume
+    if folder is None:
+        recipe = column_run.ColumnRecipe(strings=arguments.strings, steps=arguments.steps, seed=arguments.seed)
+        folder = column_run.start(arguments.runs, dataset, recipe)
+    print(f"{folder}: training", flush=True)
+    print(f"{column_run.train(folder, dataset)} is written")
+
+
+def _release(arguments: Arguments, dataset: Any) -> None:
+    from service.fields import ColumnReader
+    from service.reader import Reader
+    from training.column_run import release
+    from training.evaluate import load_classifier
+    from training.fields import measure
+
+    classifier = load_classifier(arguments.models / "digits.onnx")
+    reader = Reader(classifier, ColumnReader.load(arguments.release / "columns.onnx"))
+    metrics = measure(reader, dataset.test, arguments.count) | {"digit_model": classifier.record.sha256}
+    record = release(arguments.release, arguments.version, arguments.models, metrics)
+    print(f"{arguments.models / 'columns.onnx'}: version {record['version']}")
