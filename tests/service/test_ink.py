@@ -106,6 +106,17 @@ def test_a_neighbour_that_touches_is_cut_off() -> None:
     assert overlap(reading(touching), reading(draw_digit(4, height=0.7))) > 0.6
 
 
+def test_a_rim_of_repeated_pixels_is_left_out() -> None:
+    """A stroke or a smudge at the rim would be drawn out into streaks."""
+    cell = draw_digit(5, height=0.8)
+    ImageDraw.Draw(cell).line((0, 99, 30, 80), fill=20, width=6)
+    pixels = np.asarray(with_grain(cell))
+    padded = find_ink(Image.fromarray(np.pad(pixels, ((0, 20), (30, 0)), "edge")))
+    plain = find_ink(Image.fromarray(pixels))
+    assert (padded.density == plain.density).all()
+    assert padded.offset == (30, 0)
+
+
 @pytest.mark.parametrize("side", [-1, 1])
 def test_ends_of_round_neighbours_that_touch_are_cut_off(side: int) -> None:
     """Two arcs that meet have no thin stroke between them, but a valley above and below."""
