@@ -396,7 +396,8 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits
 
 
 def _is_archivers_own(info: zipfile.ZipInfo) -> bool:
-    return info.is_dir() or info.filename.startswith("__MACOSX/") or info.filename.endswith(_ARCHIVER_FILES)
+    # Not `info.is_dir()`, which in Python 3.11 looks for the last letter of a name that has none.
+    return info.filename.startswith("__MACOSX/") or info.filename.endswith(("/", *_ARCHIVER_FILES))
 
 
 def _parse_object(data: bytes) -> dict[str, Any]:

@@ -142,6 +142,15 @@ def test_keys_are_asked_for_where_readings_are_made_and_nowhere_else() -> None:
             assert client.get(path).status_code == 200
 
 
+def test_openapi_says_whether_a_key_is_needed_and_where() -> None:
+    for keys, wanted in (("", None), ("a-key", [{"bearer": []}, {"header": []}])):
+        document = create_app(Settings.from_env({"DIGITS_API_KEYS": keys})).openapi()
+        assert {"bearer", "header"} == set(document["components"]["securitySchemes"])
+        assert document["paths"]["/predict"]["post"].get("security") == wanted
+        assert "401" in document["paths"]["/model"]["get"]["responses"]
+        assert "security" not in document["paths"]["/metrics"]["get"]
+
+
 def test_a_service_under_a_path_answers_with_and_without_it() -> None:
     with TestClient(create_app(Settings.from_env(root_path="/digits"))) as client:
         for path in ("/predict", "/digits/predict"):
