@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -27,6 +28,28 @@ def test_requests_beyond_the_limit_are_turned_away_and_let_in_again() -> None:
     with admission.admit():
         assert admission.requests == 1
     assert admission.requests == 0
+
+
+def test_who_waits_for_a_body_keeps_no_place_and_gets_one_back_if_there_is_one() -> None:
+    admission = Admission(max_requests=1, max_images=10, max_bytes=100)
+    with admission.admit() as slow:
+        slow.wait_for_body()
+        with admission.admit(), pytest.raises(Overloaded):
+            slow.begin()
+        slow.begin()
+        with pytest.raises(Overloaded), admission.admit():
+            pass
+        slow.wait_for_body()
+    assert (admission.requests, admission.receiving) == (0, 0)
+
+
+def test_waiting_senders_are_bounded_too() -> None:
+    admission = Admission(max_requests=1, max_images=10, max_bytes=100)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(admission.admit()).wait_for_body()
+        with pytest.raises(Overloaded):
+            stack.enter_context(admission.admit())
 
 
 def test_pictures_and_bytes_are_bounded_and_given_back() -> None:
