@@ -51,7 +51,7 @@ class Instance:
         return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def resident_bytes(self) -> int:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -85,7 +85,9 @@ def start(port: int, cores: set[int] | None = None, command: Sequence[str] = SER
 
 
 @contextmanager
-def running(cores: set[int] | None = SERVICE_CORE, command: Sequence[str] = SERVE, **environ: str) -> Iterator[Instance]:
+def running(
+    cores: set[int] | None = SERVICE_CORE, command: Sequence[str] = SERVE, **environ: str
+) -> Iterator[Instance]:
     """An instance from its readiness to its end; the caller moves to the other core."""
     os.sched_setaffinity(0, CALLER_CORE)
     instance = start(free_port(), cores, command, **environ)
@@ -98,5 +100,7 @@ def running(cores: set[int] | None = SERVICE_CORE, command: Sequence[str] = SERV
 
 def machine() -> str:
     """The processor and how many cores of it, for the line beside a figure."""
-    names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    names = [
+        line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
     return f"{os.cpu_count()} cores of {names[0] if names else os.uname().machine}"

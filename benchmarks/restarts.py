@@ -264,7 +264,7 @@ def _end(pid: int, number: signal.Signals) -> set[int]:
 def _ports(pid: int) -> set[int]:
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        if found := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor)):
+        if found := re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink())):
             inodes.add(found[1])
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     # Column 2 is the other end, column 3 the state (01: established), column 9 the inode.

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, help="folder that the inputs lie in; a temporary one if not given")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="reduce what lies in the work folder and pack it")
-    parser.add_argument("--replay", action="store_true", help="run the kept corpus of all targets once, without atheris")
+    parser.add_argument(
+        "--replay", action="store_true", help="run the kept corpus of all targets once, without atheris"
+    )
     options = parser.parse_args(arguments)
     if options.replay:
         return _replay()
