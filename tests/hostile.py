@@ -153,6 +153,9 @@ def _tiffs() -> Iterator[Upload]:
     yield Upload("a TIFF whose next page lies outside", outside, (OK, INVALID_IMAGE), "/predict/batch", TIFF)
     yield Upload("a TIFF without a page", b"II*\0" + struct.pack("<I", 0), (INVALID_IMAGE,))
     yield Upload("a TIFF whose directory lies outside", b"II*\0" + struct.pack("<I", 2**31), (INVALID_IMAGE,))
+    packed = pictures.encode(pictures.draw(7), "TIFF", compression="tiff_deflate")
+    corrupt = packed[:8] + b"\xff" * 20 + packed[28:]
+    yield Upload("a TIFF whose packed pixels are corrupt", corrupt, (INVALID_IMAGE,))
     many = b"II*\0" + struct.pack("<IH", 8, 65_535) + b"\xff" * 12 * 65_535
     yield Upload("a TIFF with 65,535 senseless tags", many, (INVALID_IMAGE,))
     yield Upload("a TIFF of 300 pages", pictures.tiff([1] * 300, size=8), (TOO_LARGE,), "/predict/batch", TIFF)
