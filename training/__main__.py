@@ -15,6 +15,7 @@ from training.verbs import (
     evaluate,
     explore,
     export,
+    handwriting,
     predict,
     release,
     report,
@@ -39,6 +40,7 @@ From pictures of digits to a released model, step by step:
 
 What is it worth?
 
+  handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -58,6 +60,7 @@ _VERBS = (
     calibrate,
     export,
     release,
+    handwriting,
     baselines,
     compare,
     report,

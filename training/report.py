@@ -7,15 +7,20 @@ pictures are in the HTML page only, inside the file, so that the page can be sen
 
 import base64
 import html
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from training import plots
 from training.baselines import BASELINES
 from training.compare import Record, Row, Significance, compare, significance
+from training.errors import RunError
+from training.evaluate import accuracy_of
+from training.handwriting import LARGE_FOLDER
 from training.runs import write_bytes
 
 
@@ -62,11 +67,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Material:
-    """What sections are made of: the records, and where runs keep their pictures and sections may draw theirs."""
+    """What sections are made of: records and figures, and where runs keep their pictures and sections may draw theirs.
+
+    `figures` are measurements of the released model by the name of their file, such as `handwriting`.
+    """
 
     records: Sequence[Record]
     runs: Path
     scratch: Path
+    figures: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[Row] = field(default_factory=list)
     against_best: dict[str, Significance] = field(default_factory=dict)
 
@@ -78,11 +87,12 @@ class Material:
 SectionMaker = Callable[[Material], Section | None]
 
 
-def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Path) -> None:
+def write_report(records: Sequence[Record], figures: Mapping[str, Any], runs: Path, page: Path, markdown: Path) -> None:
     """Write the page and the Markdown.
 
     Args:
         records: from `compare.read_records`.
+        figures: from `read_figures`.
         runs: folder of the runs; the pictures of those that are there are shown.
         page: the HTML file.
         markdown: the Markdown file.
@@ -92,10 +102,103 @@ def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Pa
     """
     rows = compare(records)
     with tempfile.TemporaryDirectory() as scratch:
-        material = Material(records, runs, Path(scratch), rows, significance(rows))
+        material = Material(records, runs, Path(scratch), figures, rows, significance(rows))
         sections = [section for make in SECTIONS if (section := make(material))]
         write_bytes(page, to_html(sections).encode())
     write_bytes(markdown, to_markdown(sections).encode())
+
+
+def read_figures(folder: Path) -> dict[str, Any]:
+    """What was measured of the released model, by the name of the file.
+
+    Raises:
+        RunError: a file is no JSON.
+    """
+    try:
+        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    except (OSError, ValueError) as error:
+        raise RunError(f"a file in {folder} cannot be read: {error}") from error
+
+
+def handwriting(material: Material) -> Section | None:
+    """Sets of pictures of other people's handwriting."""
+    figures = material.figures.get("handwriting")
+    if not figures or not figures["sets"]:
+        return None
+    told = (
+        f"Pictures of digits by other writers, read by the service's own reader as uploads, with released model "
+        f"{_model(figures)}. None of them was trained on, and no threshold was chosen by them. Accepted: the share that "
+        f"may be used unread at the default promise, and how many of these were wrong."
+    )
+    rows = [row for scores in figures["sets"] for row in _set_rows(scores)]
+    header = ("set", "n", "read right", "95 % interval", "accepted", "wrong among them", "error of accepted")
+    return Section("Handwriting of other people", [Text(told), Table(header, rows)])
+
+
+def _set_rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The whole set, its large folders, the small ones together, and the mean over folders."""
+    rows = [_set_row(scores["name"], scores)]
+    folders = scores.get("folders", {})
+    rows += [_set_row(f"- {name}", row) for name, row in folders.items() if row["n"] >= LARGE_FOLDER]
+    small = [row for row in folders.values() if row["n"] < LARGE_FOLDER]
+    if small:
+        keys = ("n", "errors", "accepted", "accepted_wrong")
+        total = {key: sum(row[key] for row in small) for key in keys}
+        rows.append(
+            _set_row(f"- {len(small)} smaller folders", total | accuracy_of(total["n"] - total["errors"], total["n"]))
+        )
+    if "macro" in scores:
+        rows.append((f"- mean over {len(folders)} folders", "", f"{scores['macro']:.2%}", *[""] * 4))
+    return rows
+
+
+def _set_row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    low, high = row["interval"]
+    return (
+        name,
+        f"{row['n']:,}",
+        f"{row['accuracy']:.2%}",
+        f"{low:.2%} to {high:.2%}",
+        f"{row['accepted'] / row['n']:.1%}",
+        str(row["accepted_wrong"]),
+        f"{row['accepted_wrong'] / max(row['accepted'], 1):.2%}",
+    )
+
+
+def varied(material: Material) -> Section | None:
+    """One digit in many files."""
+    figures = material.figures.get("handwriting")
+    if not figures:
+        return None
+    scores = figures["variants"]
+    told = (
+        f"{scores['digits']} test digits, each drawn in {len(scores['variants'])} ways: formats, inks, sizes, margins, "
+        f"turned with an EXIF orientation. {scores['agree']:.2%} of {scores['n']:,} are read as the plain picture of the "
+        f"same digit is. The ways that differ at all:"
+    )
+    differing = sorted((agree, name) for name, agree in scores["variants"].items() if agree < scores["digits"])
+    rows = [(name, f"{agree / scores['digits']:.1%}") for agree, name in differing]
+    return Section("Formats, colours, sizes", [Text(told), Table(("variant", "read alike"), rows)])
+
+
+def corrupted(material: Material) -> Section | None:
+    """Fifteen corruptions, several models side by side."""
+    figures = material.figures.get("handwriting")
+    if not figures:
+        return None
+    models = figures["corruptions"]
+    first = next(iter(models.values()))
+    told = (
+        f"{first['n']:,} test digits after each of fifteen corruptions, written after MNIST-C (arXiv 1906.02337) with its "
+        f"published severities; none was trained on."
+    )
+    rows = [(kind, *(f"{scores['accuracy'][kind]:.1%}" for scores in models.values())) for kind in first["accuracy"]]
+    rows.append(("mean", *(f"{scores['mean']:.2%}" for scores in models.values())))
+    return Section("Corrupted digits", [Text(told), Table(("corruption", *models), rows)])
+
+
+def _model(figures: Mapping[str, Any]) -> str:
+    return f"{figures['model']['version']} (sha256 {figures['model']['sha256'][:12]}...)"
 
 
 def comparison(material: Material) -> Section:
@@ -262,6 +365,9 @@ def repeat(material: Material) -> Section:
 
 # In the order of the page.
 SECTIONS: list[SectionMaker] = [
+    handwriting,
+    varied,
+    corrupted,
     comparison,
     cost,
     differences,
