@@ -10,6 +10,7 @@ from training.verbs import (
     calibrate,
     compare,
     data,
+    decisions,
     distil,
     ensemble,
     evaluate,
@@ -39,6 +40,7 @@ From pictures of digits to a released model, step by step:
 
 What is it worth?
 
+  decisions  what may pass unread: coverage and error, blank cells, letters, drawn negatives
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -58,6 +60,7 @@ _VERBS = (
     calibrate,
     export,
     release,
+    decisions,
     baselines,
     compare,
     report,

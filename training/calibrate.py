@@ -116,8 +116,8 @@ def choose_doubt(digits: NDArray[np.floating], negatives: NDArray[np.floating]) 
     """The probability of no digit from which on a person should look.
 
     At one end one in a hundred held-out digits is doubted, at the other one in a hundred negatives is not. The middle
-    of the two, in log-odds, leaves the same room to both: real digits are harder than held-out ones, and so are real
-    negatives than drawn ones.
+    of the two, in log-odds, leaves the same room to both, as real digits and real negatives are harder than these.
+    Where the ends cross, digits go first: no more than one in a hundred is doubted.
 
     Args:
         digits: the reject output `[N]` on held-out digits.
@@ -125,7 +125,7 @@ def choose_doubt(digits: NDArray[np.floating], negatives: NDArray[np.floating]) 
     """
     ends = np.quantile(digits, 1 - DOUBTED_DIGITS), np.quantile(negatives, NOT_DOUBTED_NEGATIVES)
     odds = np.log([max(end, 1e-9) / max(1 - end, 1e-9) for end in ends])
-    return float(min(REJECT_AT, 1 / (1 + np.exp(-odds.mean()))))
+    return float(min(REJECT_AT, max(ends[0], 1 / (1 + np.exp(-odds.mean())))))
 
 
 def fit_thresholds(parts: Mapping[str, Answers], doubt_at: float) -> dict[str, Any]:

@@ -87,6 +87,11 @@ def test_the_limit_of_doubt_lies_between_digits_and_negatives() -> None:
     assert choose_doubt(digits, np.ones(1000)) <= 0.5
 
 
+def test_where_digits_and_negatives_cannot_be_told_apart_digits_are_not_doubted() -> None:
+    digits = np.linspace(0, 0.3, 1000)
+    assert (digits >= choose_doubt(digits, np.full(100, 0.001))).mean() <= 0.011
+
+
 def test_a_network_without_the_eleventh_class_doubts_nothing(exported_run: Run) -> None:
     assert exported_run.read("calibration")["doubt_at"] == 0.5
 
