@@ -103,7 +103,7 @@ def describe(reviewed: Reviewed) -> str:
 
 def describe_fit(fit: Fit) -> str:
     """What a fit found, with the line that applies it."""
-    title = f"\nat most {fit.target_error * 100:g} % wrong among the accepted:"
+    title = f"\nat most {fit.target_error * 100:g}% wrong among the accepted:"
     if fit.threshold is None or fit.coverage_interval is None:
         return f"{title}\n  nothing may be accepted unread; {fit.refusal}"
     threshold, (low, high) = fit.threshold, fit.coverage_interval

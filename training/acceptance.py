@@ -25,7 +25,7 @@ from training.evaluate import calibration_error, encode_png, score
 from training.latency import measure_in_turns
 from training.mixture import corrupt_each
 from training.robustness import draw_families, score_negatives
-from training.selective import best_coverage, describe_selection, selection
+from training.selective import best_coverage, count_confidences, describe_selection, selection
 
 _PER_CALL = 256
 COST_ROUNDS = 300
@@ -64,13 +64,17 @@ def measure_test(classifier: DigitClassifier, test: Digits) -> dict[str, Any]:
     """Coverage and error on test digits that arrive as PNG files, at each promised error rate and along the curve."""
     readings = read_all(classifier, [encode_png(image) for image in test.images])
     correct = np.array([reading.digit == label for reading, label in zip(readings, test.labels, strict=True)], np.bool_)
-    confidence = np.array([_sureness(reading, classifier.record.doubt_at) for reading in readings])
+    confidence = np.array([reading.confidence for reading in readings])
+    # What may be no digit is accepted last.
+    doubted = np.array([reading.reject >= classifier.record.doubt_at for reading in readings])
+    order = np.where(doubted, 0, confidence)
     return {
         "blank": sum(Reason.BLANK in reading.reasons for reading in readings),
         "decisions": dict(Counter(reading.decision.value for reading in readings)),
         "at": {str(target): _at(classifier, readings, correct, target) for target in TARGET_ERRORS},
-        "best": {str(target): best_coverage(confidence, correct, target) for target in TARGET_ERRORS},
-        "selection": describe_selection(confidence, correct),
+        "best": {str(target): best_coverage(order, correct, target) for target in TARGET_ERRORS},
+        "selection": describe_selection(order, correct),
+        "confidences": count_confidences(confidence, correct),
     }
 
 
@@ -136,7 +140,7 @@ def measure_families(classifier: DigitClassifier, held_out: Digits) -> dict[str,
     return scores
 
 
-def measure_cost(classifier: DigitClassifier, test: Digits, rounds: int = COST_ROUNDS) -> dict[str, float]:
+def measure_cost(classifier: DigitClassifier, test: Digits) -> dict[str, float]:
     """Median microseconds of the decision, and of the whole reading of a PNG file of 28x28, measured in turns.
 
     No reading is shorter than that of so small a picture, so no share is higher.
@@ -148,7 +152,7 @@ def measure_cost(classifier: DigitClassifier, test: Digits, rounds: int = COST_R
         "decide": lambda: [reader.decide(digit, probabilities, reject) for _ in range(_DECISIONS)],
         "read": lambda: reader.read([picture]),
     }
-    seconds = measure_in_turns(calls, rounds)
+    seconds = measure_in_turns(calls, COST_ROUNDS)
     decide, read = seconds["decide"] / _DECISIONS * 1e6, seconds["read"] * 1e6
     return {"decide": decide, "read": read, "share": decide / read}
 
@@ -159,7 +163,7 @@ def draw_plots(measured: Mapping[str, Any], folder: Path) -> None:
     plots.plot_risk_coverage(test["selection"]["curve"], test["at"], folder / "risk-coverage.png")
     plots.plot_reliability(measured["likelihood"]["clean"]["bins"], folder / "reliability.png")
     plots.plot_reliability(measured["likelihood"]["corrupted"]["bins"], folder / "reliability-corrupted.png")
-    plots.plot_confidences(test["selection"], folder / "confidences.png")
+    plots.plot_confidences(test["confidences"], folder / "confidences.png")
 
 
 def read_all(classifier: DigitClassifier, pictures: Sequence[bytes]) -> list[Reading]:
@@ -196,11 +200,6 @@ def _is_accepted(reading: Reading, accept_at: float) -> bool:
     return acceptable and reading.confidence >= accept_at
 
 
-def _sureness(reading: Reading, doubt_at: float) -> float:
-    """Confidence, 0 where it may be no digit: the order in which readings are accepted."""
-    return reading.confidence if reading.reject < doubt_at else 0.0
-
-
 def _reasons(readings: Sequence[Reading]) -> dict[str, int]:
     return dict(Counter(reason.value for reading in readings for reason in reading.reasons))
 
@@ -219,7 +218,8 @@ def measure_all(
     """
     record = classifier.record
     measured = {
-        "model": {"name": record.name, "version": record.version, "sha256": record.sha256},
+        "model": {"name": record.name, "version": record.version, "sha256": record.sha256}
+        | {"run": record.training.get("run", "")},
         "doubt_at": record.doubt_at,
         "accept_at": {str(target): accept_at_for(target, record.thresholds) for target in TARGET_ERRORS},
         "test": measure_test(classifier, test),

@@ -86,25 +86,25 @@ def plot_risk_coverage(curve: Sequence[Sequence[float]], promised: Mapping[str, 
     for target, at in promised.items():
         if at.get("accepted"):
             axes.plot(at["coverage"], at["error"], "o", label=f"threshold for {float(target):.1%}")
-    axes.set(xlabel="coverage: share accepted", ylabel="risk: error among the accepted")
+    axes.set(xlabel="coverage: share accepted", ylabel="risk: error among the accepted", xlim=(0.8, 1.005))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2%}")
     axes.legend()
     _save(figure, path)
 
 
-def plot_confidences(selection: Mapping[str, Sequence[float]], path: Path) -> None:
+def plot_confidences(counts: Mapping[str, Sequence[float]], path: Path) -> None:
     """How often each confidence is given, to right answers and to wrong ones, on a logarithmic scale.
 
     Args:
-        selection: `edges` of the bins, and the numbers of `right` and `wrong` answers in each.
+        counts: `edges` of the bins, and the numbers of `right` and `wrong` answers in each.
         path: where the picture goes.
     """
-    edges = selection["edges"]
+    edges = counts["edges"]
     figure, axes = _figure(7, 3.5)
     place = np.arange(len(edges) - 1)
     for shift, name, colour in ((-0.2, "right", "tab:blue"), (0.2, "wrong", "tab:red")):
-        axes.bar(place + shift, selection[name], 0.4, label=name, color=colour)
+        axes.bar(place + shift, counts[name], 0.4, label=name, color=colour)
     names = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)]
     axes.set_xticks(place, names, rotation=35, ha="right", fontsize=8)
     axes.set(yscale="log", ylim=(0.5, None), xlabel="confidence", ylabel="digits")

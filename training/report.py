@@ -2,62 +2,24 @@
 
 A section is a function from the material to a title and blocks of text, tables and pictures; SECTIONS lists them in
 the order of the page. One that finds nothing to tell returns None. The Markdown holds the same texts and tables;
-pictures are in the HTML page only, inside the file, so that the page can be sent around.
+most pictures are in the HTML page only, inside the file, so that the page can be sent around.
 """
 
 import base64
 import html
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from training import plots
+from training import decided, plots
 from training.baselines import BASELINES
+from training.blocks import Block, Code, Picture, Section, Table, Text
 from training.compare import Record, Row, Significance, compare, significance
 from training.runs import write_bytes
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as texts; all columns but the first are set to the right."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Code:
-    """Commands to type."""
-
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG file, with what there is to see in it."""
-
-    path: Path
-    caption: str
-
-
-Block = Text | Table | Code | Picture
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it."""
-
-    title: str
-    blocks: Sequence[Block]
 
 
 @dataclass(frozen=True)
@@ -69,11 +31,17 @@ class Material:
     scratch: Path
     rows: Sequence[Row] = field(default_factory=list)
     against_best: dict[str, Significance] = field(default_factory=dict)
+    # What `decisions` measured, and the folder it lies in.
+    decisions: Mapping[str, Any] = field(default_factory=dict)
+    decisions_folder: Path = Path()
 
     @property
     def best(self) -> Row:
         return self.rows[0]
 
+
+# Beside the Markdown: the folder that `decisions` writes.
+DECISIONS = "decisions"
 
 SectionMaker = Callable[[Material], Section | None]
 
@@ -92,10 +60,45 @@ def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Pa
     """
     rows = compare(records)
     with tempfile.TemporaryDirectory() as scratch:
-        material = Material(records, runs, Path(scratch), rows, significance(rows))
+        folder = markdown.parent / DECISIONS
+        material = Material(records, runs, Path(scratch), rows, significance(rows), _read_decisions(folder), folder)
         sections = [section for make in SECTIONS if (section := make(material))]
         write_bytes(page, to_html(sections).encode())
     write_bytes(markdown, to_markdown(sections).encode())
+
+
+def _read_decisions(folder: Path) -> Mapping[str, Any]:
+    path = folder / "decisions.json"
+    measured: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return measured
+
+
+def passing_unread(material: Material) -> Section | None:
+    """Coverage and error on MNIST test."""
+    return decided.passing_unread(material.decisions, material.decisions_folder) if material.decisions else None
+
+
+def confidences(material: Material) -> Section | None:
+    """Calibration on clean and corrupted digits."""
+    if not material.decisions:
+        return None
+    run = next((each for each in material.records if each["id"] == material.decisions["model"]["run"]), {})
+    return decided.confidences(material.decisions, run.get("calibration", {}), material.decisions_folder)
+
+
+def photos(material: Material) -> Section | None:
+    """Coverage and error on photos."""
+    return decided.photos(material.decisions) if "photos" in material.decisions else None
+
+
+def no_digits(material: Material) -> Section | None:
+    """Blank cells, letters and drawn negatives."""
+    return decided.no_digits(material.decisions) if material.decisions else None
+
+
+def reject_cost(material: Material) -> Section | None:
+    """What the reject output costs in accuracy."""
+    return decided.reject_cost(material.records)
 
 
 def comparison(material: Material) -> Section:
@@ -249,6 +252,7 @@ def repeat(material: Material) -> Section:
         "python -m training calibrate RUN && python -m training export RUN   # for each run",
         "python -m training evaluate --record docs/runs RUN                   # for each run",
         "python -m training baselines --record docs/runs",
+        "python -m training decisions --photos FOLDER --negatives FOLDER",
         "python -m training compare --time",
         "python -m training report",
     ]
@@ -268,6 +272,11 @@ SECTIONS: list[SectionMaker] = [
     mistakes,
     hard_digits,
     calibration,
+    passing_unread,
+    confidences,
+    photos,
+    no_digits,
+    reject_cost,
     learning,
     mobile,
     repeat,
@@ -278,7 +287,7 @@ def to_markdown(sections: Sequence[Section]) -> str:
     """Texts and tables as Markdown."""
     lines = ["# Accuracy", "", "Written by `python -m training report`; change the code, not this page.", ""]
     for section in sections:
-        blocks = [block for block in section.blocks if not isinstance(block, Picture)]
+        blocks = [block for block in section.blocks if not isinstance(block, Picture) or block.link]
         if blocks:
             lines += [f"## {section.title}", ""]
         for block in blocks:
@@ -330,7 +339,8 @@ def _markdown(block: Block) -> list[str]:
         return [block.text]
     if isinstance(block, Code):
         return ["```", *block.lines, "```"]
-    assert isinstance(block, Table)
+    if isinstance(block, Picture):
+        return [f"![{block.caption}]({block.link})"]
     header = f"| {' | '.join(block.header)} |"
     return [header, "|---|" + "--:|" * (len(block.header) - 1), *(f"| {' | '.join(row)} |" for row in block.rows)]
 

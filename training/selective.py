@@ -33,20 +33,22 @@ def risk_coverage(
 
 
 def describe_selection(score: NDArray[np.floating], correct: NDArray[np.bool_]) -> dict[str, Any]:
-    """The risk-coverage curve at some of its points, the area under it, and a histogram of right and wrong."""
+    """The risk-coverage curve at some of its points, closer together near full coverage, and the area under it."""
     accepted, wrong = risk_coverage(score, correct)
-    shown = np.unique(
-        np.searchsorted(accepted, np.linspace(0.5, 1, CURVE_POINTS) * len(score)).clip(max=len(accepted) - 1)
-    )
-    edges = np.array(CONFIDENCE_EDGES)
-    number = np.searchsorted(edges, score, side="right").clip(1, len(edges) - 1) - 1
+    wanted = 1 - np.append(np.geomspace(0.5, 1e-3, CURVE_POINTS - 1), 0)
+    shown = np.unique(np.searchsorted(accepted, wanted * len(score)).clip(max=len(accepted) - 1))
     return {
         "aurc": area(accepted, wrong),
         "curve": [[float(accepted[k] / len(score)), float(wrong[k] / accepted[k])] for k in shown],
-        "edges": list(CONFIDENCE_EDGES),
-        "right": np.bincount(number[correct], minlength=len(edges) - 1).tolist(),
-        "wrong": np.bincount(number[~correct], minlength=len(edges) - 1).tolist(),
     }
+
+
+def count_confidences(confidence: NDArray[np.floating], correct: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """How often each confidence is given: `edges` of the bins, and how many `right` and `wrong` answers lie in each."""
+    edges = np.array(CONFIDENCE_EDGES)
+    place = np.searchsorted(edges, confidence, side="right").clip(1, len(edges) - 1) - 1
+    right, wrong = (np.bincount(place[which], minlength=len(edges) - 1).tolist() for which in (correct, ~correct))
+    return {"edges": list(CONFIDENCE_EDGES), "right": right, "wrong": wrong}
 
 
 def area(accepted: NDArray[np.int64], wrong: NDArray[np.int64]) -> float:

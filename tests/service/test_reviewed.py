@@ -55,7 +55,7 @@ def test_by_default_every_promise_of_the_models_record_is_fitted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["calibrate", str(write(tmp_path, as_csv(*sample(20_000))))]) == 0
-    assert re.findall(r"at most (\S+) % wrong", capsys.readouterr().out) == ["1", "0.5", "0.1"]
+    assert re.findall(r"at most (\S+)% wrong", capsys.readouterr().out) == ["1", "0.5", "0.1"]
 
 
 def test_too_few_readings_are_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
