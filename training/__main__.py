@@ -16,6 +16,7 @@ from training.verbs import (
     evaluate,
     explore,
     export,
+    handwriting,
     predict,
     release,
     report,
@@ -40,7 +41,8 @@ From pictures of digits to a released model, step by step:
 
 What is it worth?
 
-  decisions  what may pass unread: coverage and error, blank cells, letters, drawn negatives
+  decisions  measure what may pass unread: coverage and error, blank cells, letters, drawn negatives
+  handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -61,6 +63,7 @@ _VERBS = (
     export,
     release,
     decisions,
+    handwriting,
     baselines,
     compare,
     report,

@@ -18,7 +18,6 @@ from service.classifier import DigitClassifier
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason, accept_at_for
 from service.errors import ServiceError
 from service.reader import Digit, Reader, Reading
-from training import plots
 from training.data import Digits
 from training.errors import DataError
 from training.evaluate import calibration_error, encode_png, score
@@ -157,15 +156,6 @@ def measure_cost(classifier: DigitClassifier, test: Digits) -> dict[str, float]:
     return {"decide": decide, "read": read, "share": decide / read}
 
 
-def draw_plots(measured: Mapping[str, Any], folder: Path) -> None:
-    """The risk-coverage curve, the reliability diagram and the histogram of confidences, as PNG files."""
-    test = measured["test"]
-    plots.plot_risk_coverage(test["selection"]["curve"], test["at"], folder / "risk-coverage.png")
-    plots.plot_reliability(measured["likelihood"]["clean"]["bins"], folder / "reliability.png")
-    plots.plot_reliability(measured["likelihood"]["corrupted"]["bins"], folder / "reliability-corrupted.png")
-    plots.plot_confidences(test["confidences"], folder / "confidences.png")
-
-
 def read_all(classifier: DigitClassifier, pictures: Sequence[bytes]) -> list[Reading]:
     """Readings of encoded pictures, at the default thresholds.
 
@@ -207,7 +197,7 @@ def _reasons(readings: Sequence[Reading]) -> dict[str, int]:
 def measure_all(
     classifier: DigitClassifier, held_out: Digits, test: Digits, sets: Mapping[str, Path | None]
 ) -> dict[str, Any]:
-    """Everything, as docs/decisions.json keeps it.
+    """Everything, as docs/figures/decisions.json keeps it.
 
     Args:
         classifier: the model.

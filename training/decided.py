@@ -1,10 +1,12 @@
 """The sections of the report about decisions: what may pass unread, and what does not pass."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from training import plots
 from training.blocks import Block, Picture, Section, Table, Text
 from training.compare import Record
 
@@ -14,7 +16,7 @@ _SELECTION = ("n", "accepted", "coverage", "95 %", "wrong", "error", "95 %", "bo
 
 
 def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
-    """Coverage and error on MNIST test."""
+    """Coverage and error on MNIST test; the pictures go into the folder."""
     test, model = measured["test"], measured["model"]
     told = (
         f"Model {model['version']} on MNIST test, each digit as a PNG file through the service's own reader, accepted at "
@@ -33,8 +35,16 @@ def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
         Text(told),
         Table(("", *_SELECTION), rows),
         Text(f"Area under the risk-coverage curve: {test['selection']['aurc']:.6f}. Called blank: {test['blank']}."),
-        _picture(folder, "risk-coverage", "Error among the accepted against their share, on MNIST test."),
-        _picture(folder, "confidences", "How often each confidence is given, to right answers and to wrong ones."),
+        _picture(
+            folder / "risk-coverage.png",
+            "Error among the accepted against their share, on MNIST test.",
+            partial(plots.plot_risk_coverage, test["selection"]["curve"], test["at"]),
+        ),
+        _picture(
+            folder / "confidences.png",
+            "How often each confidence is given on MNIST test, to right answers and to wrong ones.",
+            partial(plots.plot_confidences, test["confidences"]),
+        ),
         Text(costs),
     ]
     return Section("What may pass unread", blocks)
@@ -54,8 +64,14 @@ def confidences(measured: Mapping[str, Any], calibration: Mapping[str, Any], fol
     blocks: list[Block] = [
         Text("Corrupted are the test digits after the fifteen corruptions of MNIST-C, each of which takes its turn."),
         Table(("digits", "n", "accuracy", "NLL", "Brier", "ECE"), rows),
-        _picture(folder, "reliability", "Stated confidence and share of right answers, MNIST test."),
-        _picture(folder, "reliability-corrupted", "The same, corrupted."),
+        *(
+            _picture(
+                folder / f"reliability-{name}.png",
+                f"Stated confidence and share of right answers, MNIST test, {name}.",
+                partial(plots.plot_reliability, row["bins"]),
+            )
+            for name, row in measured["likelihood"].items()
+        ),
     ]
     if scores := calibration.get("scores"):
         keys = ("nll_before", "nll_after", "brier_before", "brier_after")
@@ -185,5 +201,7 @@ def _interval(interval: Sequence[float]) -> str:
     return f"{low:.2%} to {high:.2%}"
 
 
-def _picture(folder: Path, name: str, caption: str) -> Picture:
-    return Picture(folder / f"{name}.png", caption, f"{folder.name}/{name}.png")
+def _picture(path: Path, caption: str, draw: Callable[[Path], None]) -> Picture:
+    """A picture drawn into the folder of those that the Markdown shows."""
+    draw(path)
+    return Picture(path, caption, f"{path.parent.name}/{path.name}")

@@ -74,9 +74,8 @@ def test_a_reading_kept_back_for_another_reason_is_not_covered(classifier: Digit
 
 
 def test_everything_measured_can_be_kept_and_told(measured: dict, tmp_path: Path) -> None:
-    acceptance.draw_plots(measured, tmp_path / "decisions")
     kept = json.loads(json.dumps(measured, allow_nan=False))
-    folder = tmp_path / "decisions"
+    folder = tmp_path / "plots"
     sections = [
         decided.passing_unread(kept, folder),
         decided.confidences(kept, {}, folder),
@@ -84,7 +83,7 @@ def test_everything_measured_can_be_kept_and_told(measured: dict, tmp_path: Path
         decided.no_digits(kept),
     ]
     text, page = to_markdown(sections), to_html(sections)
-    assert "](decisions/risk-coverage.png)" in text
+    assert "](plots/risk-coverage.png)" in text
     assert page.count("<img") == 4
     for told in ("promised 0.5%", "letters: beta", "symbol (held out)", "microseconds"):
         assert told in text
