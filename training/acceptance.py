@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -125,8 +126,8 @@ def measure_negatives(classifier: DigitClassifier, negatives: Sequence[Labelled]
 def measure_families(classifier: DigitClassifier, held_out: Digits) -> dict[str, Any]:
     """Negatives drawn by code, by family.
 
-    AUROC of the reject output, what passes where 1 % of digits are rejected, and what the decision accepts at the
-    default thresholds.
+    AUROC of the reject output, what passes where 1 % of digits are rejected, and what is accepted at the default
+    thresholds: of the pictures themselves, and of uploads four times as large that the service has to find the ink in.
     """
     families = draw_families(held_out)
     scores = score_negatives(classifier.predict, held_out, families)
@@ -135,7 +136,12 @@ def measure_families(classifier: DigitClassifier, held_out: Digits) -> dict[str,
     for name, images in families.items():
         probabilities, reject = classifier.predict(images)
         taken = (probabilities.max(axis=1) >= accept_at) & (reject < record.doubt_at)
-        scores["families"][name]["accepted_by_default"] = float(taken.mean())
+        readings = read_all(classifier, [encode_png(_enlarge(image)) for image in images])
+        uploads = [reading.decision is Decision.ACCEPT for reading in readings]
+        scores["families"][name] |= {
+            "accepted_by_default": float(taken.mean()),
+            "accepted_as_upload": float(np.mean(uploads)),
+        }
     return scores
 
 
@@ -182,6 +188,11 @@ def _at(
     accept_at = accept_at_for(target, classifier.record.thresholds)
     accepted = np.array([_is_accepted(reading, accept_at) for reading in readings])
     return selection(len(readings), int(accepted.sum()), int((accepted & ~correct).sum()))
+
+
+def _enlarge(image: NDArray[np.uint8], factor: int = 4) -> NDArray[np.uint8]:
+    height, width = image.shape
+    return np.asarray(cv2.resize(image, (width * factor, height * factor), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _is_accepted(reading: Reading, accept_at: float) -> bool:

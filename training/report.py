@@ -347,6 +347,7 @@ def repeat(material: Material) -> Section:
         "python -m training calibrate RUN && python -m training export RUN   # for each run",
         "python -m training evaluate --record docs/runs RUN                   # for each run",
         "python -m training baselines --record docs/runs",
+        "python -m training decisions --record docs/figures --photos FOLDER --negatives FOLDER",
         "python -m training compare --time",
         "python -m training report",
     ]

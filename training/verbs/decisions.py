@@ -56,6 +56,7 @@ def _tell(measured: Mapping[str, Any]) -> None:
     for family, row in measured["families"]["families"].items():
         held_out = " (held out)" if row["held_out"] else ""
         shares = f"passes {row['accepted']:.2%}, accepted {row['accepted_by_default']:.2%}"
+        shares += f", as upload {row['accepted_as_upload']:.2%}"
         print(f"{family}{held_out}: AUROC {row['auroc']:.4f}, {shares}")
     cost = measured["cost"]
     print(f"the decision takes {cost['decide']:.1f} of {cost['read']:.0f} us ({cost['share']:.1%})")
