@@ -55,7 +55,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_done()
         state: State | None = self.app_state.get("service")
-        if state is not None and len(self.tasks) >= state.admission.max_requests:
+        if state is not None and state.admission.is_full(len(self.tasks)):
             route = state.refusable.get(self._path())
             pipelined = self.cycle is not None and not self.cycle.response_complete
             if route is not None and not pipelined:
