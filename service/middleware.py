@@ -85,11 +85,11 @@ class RequestMiddleware:
                     message = {"type": "http.response.body", "body": b""}
             await send(message)
 
-        self._metrics.in_flight.inc()
+        self._metrics.in_flight.add(1)
         try:
             await self._answer(scope, watched_receive, watched_send, exchange)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight.add(-1)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
         try:

@@ -280,17 +280,19 @@ def _counts(results: Sequence[Reading | ServiceError]) -> dict[str, int]:
 
 
 def timing(state: State, timings: Timings) -> dict[str, str]:
-    stages = {
-        "read": timings.read,
-        "decode": timings.decode,
-        "normalize": timings.normalize,
-        "queue": timings.queue,
-        "infer": timings.infer,
-    }
-    state.metrics.observe_stages(stages)
+    state.metrics.observe_stages(timings)
     if timings.digits:
         state.metrics.inference_batch_size.observe(timings.digits)
-    return {"Server-Timing": ", ".join([f"{stage};dur={seconds * 1000:.3f}" for stage, seconds in stages.items()])}
+    return {"Server-Timing": server_timing(timings)}
+
+
+def server_timing(timings: Timings) -> str:
+    """The stages in milliseconds, as the header of that name has them."""
+    return (
+        f"read;dur={timings.read * 1000:.3f}, decode;dur={timings.decode * 1000:.3f}, "
+        f"normalize;dur={timings.normalize * 1000:.3f}, queue;dur={timings.queue * 1000:.3f}, "
+        f"infer;dur={timings.infer * 1000:.3f}"
+    )
 
 
 def _json(content: Any, headers: dict[str, str]) -> Response:
