@@ -1,5 +1,6 @@
 """What is counted comes out in Prometheus's form, from one process or from the files of several."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,18 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from service import tallies
+
+
+def close_files() -> None:
+    for file in tallies._files.values():
+        file.close()
+    tallies._files.clear()
+
+
+@pytest.fixture(autouse=True)
+def _closed_files() -> Iterator[None]:
+    yield
+    close_files()
 
 
 def count(folder: Path | None) -> list[tallies.Tally]:
@@ -56,11 +69,9 @@ def test_files_hold_the_same_numbers_for_the_client_librarys_collector(tmp_path:
     assert lines(registry) == EXPECTED
 
 
-def test_a_process_with_the_number_of_a_dead_one_goes_on_where_that_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_with_the_number_of_a_dead_one_goes_on_where_that_stopped(tmp_path: Path) -> None:
     count(tmp_path)
-    monkeypatch.setattr(tallies, "_files", {})
+    close_files()
     tallies.Counter("requests", "Requests", ("route", "status"), tmp_path).inc("/", 404)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(tmp_path))
