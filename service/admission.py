@@ -1,9 +1,8 @@
 """How much work may be in flight: requests, pictures and bytes. Beyond that, 429 at once instead of a growing queue."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from service.errors import Overloaded
 
@@ -25,31 +24,35 @@ class Admission:
     # A batch learns how many pictures it holds in a worker thread.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @contextmanager
-    def admit(self) -> Iterator["Ticket"]:
-        """Let one request in until the block ends.
+    def admit(self) -> "Ticket":
+        """A ticket, to be used in a `with` statement: lets one request in until the block ends.
 
         Raises:
-            Overloaded: as many requests are in flight as allowed.
+            Overloaded: on entering the block, if as many requests are in flight as allowed.
         """
-        if self.requests >= self.max_requests:
-            raise Overloaded(f"{self.requests} requests are in flight; no more are taken in now")
-        self.requests += 1
-        ticket = Ticket(self)
-        try:
-            yield ticket
-        finally:
-            self.requests -= 1
-            ticket.release()
+        return Ticket(self)
 
 
-@dataclass
+@dataclass(slots=True)
 class Ticket:
     """What one request holds."""
 
     admission: Admission
     images: int = 0
     bytes: int = 0
+
+    def __enter__(self) -> "Ticket":
+        admission = self.admission
+        if admission.requests >= admission.max_requests:
+            raise Overloaded(f"{admission.requests} requests are in flight; no more are taken in now")
+        admission.requests += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.admission.requests -= 1
+        self.release()
 
     def add(self, *, images: int = 0, size: int = 0) -> None:
         """Take more.

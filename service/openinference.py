@@ -168,9 +168,8 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     state = _find_model(request, name, version)
     _check_media_type(request)
     timings = Timings()
-    with state.admission.admit() as ticket:
-        async with Deadline(request, state):
-            call, readings = await _receive_and_read(request, state, ticket, timings)
+    with state.admission.admit() as ticket, Deadline(request, state):
+        call, readings = await _receive_and_read(request, state, ticket, timings)
     state.metrics.batch_items.observe(len(readings))
     state.metrics.observe_readings(readings)
     response = _answer(call, readings, state)

@@ -9,8 +9,9 @@ import base64
 import io
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
+from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -48,13 +49,12 @@ async def predict(request: Request) -> Response:
     state: State = request.scope["state"]["service"]
     options = _options(request)
     timings = Timings()
-    with state.admission.admit() as ticket:
-        async with Deadline(request, state):
-            reading = await _read_one(request, state, ticket, options, timings)
+    with state.admission.admit() as ticket, Deadline(request, state):
+        reading = await _read_one(request, state, ticket, options, timings)
     state.metrics.observe_readings([reading])
     answer = _prediction(reading, options)
     answer["model"] = state.model_name
-    return _json(answer, timing(state, timings))
+    return _Json(answer, timing(state, timings))
 
 
 @router.post(
@@ -68,9 +68,8 @@ async def predict_batch(request: Request) -> Response:
     state: State = request.scope["state"]["service"]
     options = _options(request)
     timings = Timings()
-    with state.admission.admit() as ticket:
-        async with Deadline(request, state):
-            items, results = await _read_many(request, state, ticket, options, timings)
+    with state.admission.admit() as ticket, Deadline(request, state):
+        items, results = await _read_many(request, state, ticket, options, timings)
     state.metrics.batch_items.observe(len(items))
     state.metrics.observe_readings(results)
     answer = {
@@ -81,7 +80,7 @@ async def predict_batch(request: Request) -> Response:
         "counts": _counts(results),
         "model": state.model_name,
     }
-    return _json(answer, timing(state, timings))
+    return _Json(answer, timing(state, timings))
 
 
 @router.get(
@@ -89,7 +88,7 @@ async def predict_batch(request: Request) -> Response:
 )
 async def model(request: Request) -> Response:
     state: State = request.scope["state"]["service"]
-    return _json(state.model_description, {})
+    return _Json(state.model_description, {})
 
 
 # Dispatched without the router; see the middleware.
@@ -189,23 +188,33 @@ class Deadline:
 
     def __init__(self, request: Request, state: State) -> None:
         self._ms = state.settings.max_timeout_ms
-        asked = request.headers.get("x-request-timeout-ms")
+        asked = uploads.header(request, b"x-request-timeout-ms")
         if asked is not None:
             if not (asked.isascii() and asked.isdigit() and int(asked[:9])):
                 raise InvalidRequest(
                     f"the header X-Request-Timeout-Ms is {asked[:20]!r}; it must be a positive integer"
                 )
             self._ms = min(self._ms, int(asked[:9]))
-        self._timeout = asyncio.timeout(self._ms / 1000)
+        self._expired = False
 
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
+    # What asyncio.timeout does, without its states: that takes as long as 5 % of a reading.
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._timer = asyncio.get_running_loop().call_later(self._ms / 1000, self._expire)
 
-    async def __aexit__(self, *exc_info: Any) -> None:
-        try:
-            await self._timeout.__aexit__(*exc_info)
-        except TimeoutError as exc:
-            raise DeadlineExceeded(f"the request took longer than {self._ms} ms") from exc
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise DeadlineExceeded(f"the request took longer than {self._ms} ms") from error
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
 
 
 def _options(request: Request) -> ReadOptions:
@@ -280,21 +289,25 @@ def _counts(results: Sequence[Reading | ServiceError]) -> dict[str, int]:
 
 
 def timing(state: State, timings: Timings) -> dict[str, str]:
+    """The header that says how long each stage took; counts them."""
     state.metrics.observe_stages(timings)
     if timings.digits:
         state.metrics.inference_batch_size.observe(timings.digits)
-    return {"Server-Timing": server_timing(timings)}
-
-
-def server_timing(timings: Timings) -> str:
-    """The stages in milliseconds, as the header of that name has them."""
-    return (
-        f"read;dur={timings.read * 1000:.3f}, decode;dur={timings.decode * 1000:.3f}, "
+    return {
+        "Server-Timing": f"read;dur={timings.read * 1000:.3f}, decode;dur={timings.decode * 1000:.3f}, "
         f"normalize;dur={timings.normalize * 1000:.3f}, queue;dur={timings.queue * 1000:.3f}, "
         f"infer;dur={timings.infer * 1000:.3f}"
-    )
+    }
 
 
-def _json(content: Any, headers: dict[str, str]) -> Response:
-    data = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(data, headers=headers, media_type="application/json")
+class _Json(Response):
+    """An answer whose headers are known: not looked through again as `Response` does."""
+
+    def __init__(self, content: Any, headers: Mapping[str, str]) -> None:
+        self.status_code, self.background = 200, None
+        self.body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+        self.raw_headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self.body)),
+            *[(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        ]

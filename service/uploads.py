@@ -12,7 +12,7 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,41 +165,48 @@ def _unpack(body: Body, limits: Limits) -> Iterator[Upload]:
 # --- receiving ---------------------------------------------------------------------------------------------------
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """A request's header by its lower-case name; the middleware has put them into a mapping."""
+    value: bytes | None = request.scope["state"]["headers"].get(name)
+    return None if value is None else value.decode("latin-1")
+
+
 def _media_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
-    media_type, parameters = parse_options_header(request.headers.get("content-type", ""))
+    media_type, parameters = parse_options_header(header(request, b"content-type"))
     return media_type.decode("latin-1"), parameters
 
 
 async def _receive(
     request: Request, kind: str, parameters: dict[bytes, bytes], limit: int, limits: Limits, ticket: Ticket
 ) -> Body:
-    announced = request.headers.get("content-length", "")
+    announced = header(request, b"content-length") or ""
     if announced.isdigit() and int(announced) > limit:
         raise TooLarge(f"the body has {announced} bytes; at most {limit} are allowed here")
-    chunks = _chunks(request.receive, limit, ticket)
     if kind == _FORM:
-        return Body(kind, b"", await _receive_form(chunks, parameters.get(b"boundary", b""), limits))
+        return Body(kind, b"", await _receive_form(request, parameters.get(b"boundary", b""), limit, limits, ticket))
+    pieces: list[bytes] = []
+    await _receive_pieces(request.receive, limit, ticket, pieces.append)
     # Most bodies come in one piece, which join hands on as it is.
-    data = b"".join([chunk async for chunk in chunks])
+    data = b"".join(pieces)
     if not data:
         raise InvalidRequest("the body is empty; send a picture")
     return Body(kind, data)
 
 
-async def _chunks(receive: Receive, limit: int, ticket: Ticket) -> AsyncIterator[bytes]:
-    """The pieces of a body as they come, as long as they come at the least pace."""
+async def _receive_pieces(receive: Receive, limit: int, ticket: Ticket, take: Callable[[bytes], object]) -> None:
+    """Let `take` have the pieces of a body as they come, as long as they come at the least pace."""
     total = 0
     started = time.monotonic()
     # Most bodies are there already when they are asked for; only what comes after the first piece is timed.
     message = await receive()
     while message["type"] != "http.disconnect":
-        chunk = message.get("body", b"")
-        total += len(chunk)
+        piece = message.get("body", b"")
+        total += len(piece)
         if total > limit:
             raise TooLarge(f"the body has more than {limit} bytes; at most {limit} are allowed here")
-        ticket.add(size=len(chunk))
-        if chunk:
-            yield chunk
+        if piece:
+            ticket.add(size=len(piece))
+            take(piece)
         if not message.get("more_body", False):
             return
         message = await _next(receive, started, total)
@@ -215,13 +222,14 @@ async def _next(receive: Receive, started: float, total: int) -> Message:
         raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
 
 
-async def _receive_form(chunks: AsyncIterator[bytes], boundary: bytes, limits: Limits) -> tuple[Part, ...]:
+async def _receive_form(
+    request: Request, boundary: bytes, limit: int, limits: Limits, ticket: Ticket
+) -> tuple[Part, ...]:
     if not boundary:
         raise InvalidRequest("the form's content type names no boundary")
     try:
         form = _FormReader(boundary, limits)
-        async for chunk in chunks:
-            form.parser.write(chunk)
+        await _receive_pieces(request.receive, limit, ticket, form.parser.write)
         form.parser.finalize()
     except FormParserError as exc:
         raise InvalidRequest("the form is malformed or ends too early") from exc
