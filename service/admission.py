@@ -24,6 +24,14 @@ class Admission:
     # A batch learns how many pictures it holds in a worker thread.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def has_room(self, requests: int, size: int) -> bool:
+        """Whether so many requests more, each with one picture, would be let in, the last with `size` bytes."""
+        return (
+            self.requests + requests <= self.max_requests
+            and self.images + requests <= self.max_images
+            and self.bytes + size <= self.max_bytes
+        )
+
     def admit(self) -> "Ticket":
         """A ticket, to be used in a `with` statement: lets one request in until the block ends.
 

@@ -30,7 +30,7 @@ _QUIET_ROUTES = frozenset({"/health", "/health/live", "/health/ready", "/metrics
 _LINGER_SECONDS = 2.0
 
 # Nobody is left to answer; the number that nginx uses for it.
-_CLIENT_GONE = 499
+CLIENT_GONE = 499
 
 
 class _Exchange:
@@ -74,20 +74,9 @@ class _Exchange:
 
     def record(self) -> None:
         """Count the request; before its last byte leaves, so that whoever has an answer finds it in the metrics."""
-        seconds = time.perf_counter() - self.started
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
         route = getattr(self.scope.get("route"), "path", "unmatched")
-        self._metrics.observe_request(method, route, self.status, seconds)
-        level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
-        if LOGGER.isEnabledFor(level):
-            extra = {
-                "request_id": self.request_id,
-                "method": method,
-                "route": route,
-                "status": self.status,
-                "ms": round(seconds * 1000, 2),
-            }
-            LOGGER.log(level, "request", extra=extra)
+        record(self._metrics, self.request_id, method, route, self.status, self.started)
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.status = status
@@ -128,7 +117,7 @@ class RequestMiddleware:
         try:
             await self._dispatch(exchange)
         except ClientDisconnect:
-            exchange.status = _CLIENT_GONE
+            exchange.status = CLIENT_GONE
             exchange.record()
         except ServiceError as error:
             await self._refuse(error, exchange)
@@ -154,6 +143,22 @@ class RequestMiddleware:
     async def _refuse(self, error: ServiceError, exchange: _Exchange) -> None:
         self._metrics.count_refusal(error)
         await problem_response(error, exchange.scope)(exchange.scope, exchange.receive, exchange.send)
+
+
+def record(metrics: Metrics, identity: str, method: str, route: str, status: int, started: float) -> None:
+    """One request more in the metrics, and a line in the log."""
+    seconds = time.perf_counter() - started
+    metrics.observe_request(method, route, status, seconds)
+    level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
+    if LOGGER.isEnabledFor(level):
+        extra = {
+            "request_id": identity,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+        }
+        LOGGER.log(level, "request", extra=extra)
 
 
 def _put_under(root_path: str, scope: Scope) -> None:

@@ -52,9 +52,7 @@ async def predict(request: Request) -> Response:
     with state.admission.admit() as ticket, Deadline(request, state):
         reading = await _read_one(request, state, ticket, options, timings)
     state.metrics.observe_readings([reading])
-    answer = _prediction(reading, options)
-    answer["model"] = state.model_name
-    return _Json(answer, timing(state, timings))
+    return _Json(prediction_json(reading, state, options), timing(state, timings))
 
 
 @router.post(
@@ -80,7 +78,7 @@ async def predict_batch(request: Request) -> Response:
         "counts": _counts(results),
         "model": state.model_name,
     }
-    return _Json(answer, timing(state, timings))
+    return _Json(_to_json(answer), timing(state, timings))
 
 
 @router.get(
@@ -88,7 +86,7 @@ async def predict_batch(request: Request) -> Response:
 )
 async def model(request: Request) -> Response:
     state: State = request.scope["state"]["service"]
-    return _Json(state.model_description, {})
+    return _Json(_to_json(state.model_description), {})
 
 
 # Dispatched without the router; see the middleware.
@@ -101,7 +99,7 @@ async def _read_one(request: Request, state: State, ticket: Ticket, options: Rea
     timings.read = perf_counter() - started
     ticket.add(images=1)
     reader, accept_at = state.reader, _accept_at(options, state)
-    picture = _light_picture(body, state.limits)
+    picture = light_picture(body, state.limits)
     if picture is None:
 
         def read(_: threading.Event) -> Reading | ServiceError:
@@ -117,7 +115,7 @@ async def _read_one(request: Request, state: State, ticket: Ticket, options: Rea
     return reader.decide(digit, probabilities, reject, accept_at)
 
 
-def _light_picture(body: uploads.Body, limits: uploads.Limits) -> bytes | None:
+def light_picture(body: uploads.Body, limits: uploads.Limits) -> bytes | None:
     """The picture, if unpacking and reading it take so little time that the event loop may wait for it."""
     if len(body.data) > 2 * images.LIGHT_BYTES:
         return None
@@ -251,6 +249,15 @@ def _or_raise(result: T | ServiceError) -> T:
     return result
 
 
+def prediction_json(reading: Reading, state: State, options: ReadOptions = _DEFAULTS) -> bytes:
+    """The answer to a request with one picture."""
+    return _to_json(_prediction(reading, options) | {"model": state.model_name})
+
+
+def _to_json(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def _prediction(reading: Reading, options: ReadOptions) -> dict[str, Any]:
     prediction: dict[str, Any] = {
         "digit": reading.digit,
@@ -303,9 +310,9 @@ def timing(state: State, timings: Timings) -> dict[str, str]:
 class _Json(Response):
     """An answer whose headers are known: not looked through again as `Response` does."""
 
-    def __init__(self, content: Any, headers: Mapping[str, str]) -> None:
+    def __init__(self, content: bytes, headers: Mapping[str, str]) -> None:
         self.status_code, self.background = 200, None
-        self.body = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+        self.body = content
         self.raw_headers = [
             (b"content-type", b"application/json"),
             (b"content-length", b"%d" % len(self.body)),

@@ -108,6 +108,23 @@ async def receive_many(request: Request, limits: Limits, ticket: Ticket) -> Body
     return await _receive(request, kind, parameters, limits.batch_bytes, limits, ticket)
 
 
+def parse(content_type: str, data: bytes, limits: Limits) -> Body:
+    """A whole body of the given `Content-Type`; see `one`.
+
+    Raises:
+        InvalidRequest: an empty body, or a form that is none.
+        TooLarge: the form has too many parts.
+    """
+    kind, parameters = _parse_type(content_type)
+    if kind == _FORM:
+        form = _FormReader(parameters.get(b"boundary", b""), limits)
+        form.take(data)
+        return Body(kind, b"", form.finish())
+    if not data:
+        raise InvalidRequest("the body is empty; send a picture")
+    return Body(kind, data)
+
+
 def one(body: Body, limits: Limits) -> bytes:
     """The picture of a single-picture request.
 
@@ -172,7 +189,11 @@ def header(request: Request, name: bytes) -> str | None:
 
 
 def _media_type(request: Request) -> tuple[str, dict[bytes, bytes]]:
-    media_type, parameters = parse_options_header(header(request, b"content-type"))
+    return _parse_type(header(request, b"content-type") or "")
+
+
+def _parse_type(content_type: str) -> tuple[str, dict[bytes, bytes]]:
+    media_type, parameters = parse_options_header(content_type)
     return media_type.decode("latin-1"), parameters
 
 
@@ -183,7 +204,9 @@ async def _receive(
     if announced.isdigit() and int(announced) > limit:
         raise TooLarge(f"the body has {announced} bytes; at most {limit} are allowed here")
     if kind == _FORM:
-        return Body(kind, b"", await _receive_form(request, parameters.get(b"boundary", b""), limit, limits, ticket))
+        form = _FormReader(parameters.get(b"boundary", b""), limits)
+        await _receive_pieces(request.receive, limit, ticket, form.take)
+        return Body(kind, b"", form.finish())
     pieces: list[bytes] = []
     await _receive_pieces(request.receive, limit, ticket, pieces.append)
     # Most bodies come in one piece, which join hands on as it is.
@@ -222,26 +245,12 @@ async def _next(receive: Receive, started: float, total: int) -> Message:
         raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
 
 
-async def _receive_form(
-    request: Request, boundary: bytes, limit: int, limits: Limits, ticket: Ticket
-) -> tuple[Part, ...]:
-    if not boundary:
-        raise InvalidRequest("the form's content type names no boundary")
-    try:
-        form = _FormReader(boundary, limits)
-        await _receive_pieces(request.receive, limit, ticket, form.parser.write)
-        form.parser.finalize()
-    except FormParserError as exc:
-        raise InvalidRequest("the form is malformed or ends too early") from exc
-    if not form.ended:
-        raise InvalidRequest("the form is malformed or ends too early")
-    return tuple(form.parts)
-
-
 class _FormReader:
     """Collects the parts of one form; parts over the limits are dropped while they arrive."""
 
     def __init__(self, boundary: bytes, limits: Limits) -> None:
+        if not boundary:
+            raise InvalidRequest("the form's content type names no boundary")
         self.parts: list[Part] = []
         self.ended = False
         self._limits = limits
@@ -249,7 +258,7 @@ class _FormReader:
         self._disposition = b""
         self._data = bytearray()
         self._size = self._files = 0
-        self.parser = MultipartParser(
+        self._parser = MultipartParser(
             boundary,
             {
                 "on_part_begin": self._part_begin,
@@ -261,6 +270,28 @@ class _FormReader:
                 "on_end": self._end,
             },
         )
+
+    def take(self, data: bytes) -> None:
+        """Read on.
+
+        Raises:
+            InvalidRequest: this is no form.
+            TooLarge: more parts, or more of them pictures, than allowed.
+        """
+        try:
+            self._parser.write(data)
+        except FormParserError as exc:
+            raise InvalidRequest("the form is malformed or ends too early") from exc
+
+    def finish(self) -> tuple[Part, ...]:
+        """The parts; raises `InvalidRequest` where the form is not at its end."""
+        try:
+            self._parser.finalize()
+        except FormParserError as exc:
+            raise InvalidRequest("the form is malformed or ends too early") from exc
+        if not self.ended:
+            raise InvalidRequest("the form is malformed or ends too early")
+        return tuple(self.parts)
 
     def _part_begin(self) -> None:
         if len(self.parts) == _MAX_FORM_PARTS:
