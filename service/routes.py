@@ -9,7 +9,8 @@ import base64
 import io
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from time import perf_counter
 from types import TracebackType
 from typing import Any, TypeVar
@@ -27,7 +28,8 @@ from starlette.requests import ClientDisconnect
 from service import decisions, images, openapi, uploads
 from service.admission import Ticket
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError
-from service.reader import Digit, Reading, Source, Timings
+from service.parallel import taking_turns
+from service.reader import Digit, Reading, Source, Timings, is_heavy
 from service.schemas import BatchPrediction, ModelDescription, Prediction, ReadOptions
 from service.state import State
 
@@ -134,17 +136,24 @@ async def _read_many(
     def read(abandoned: threading.Event) -> tuple[list[uploads.Upload], list[Reading | ServiceError]]:
         items = uploads.many(body, state.limits)
         ticket.add(images=len(items))
-        return items, state.reader.read(_until(abandoned, items), accept_at=accept_at, timings=timings)
+        with in_turn(state, abandoned, [item.source for item in items]) as sources:
+            return items, state.reader.read(sources, accept_at=accept_at, timings=timings)
 
     return await in_thread(request, state, read, timings)
 
 
-def _until(abandoned: threading.Event, items: Sequence[uploads.Upload]) -> Iterator[Source]:
-    """The items' sources, as long as somebody waits for the answer."""
-    for item in items:
-        if abandoned.is_set():
-            raise ClientDisconnect
-        yield item.source
+def in_turn(
+    state: State, abandoned: threading.Event, sources: Iterable[Source]
+) -> closing[Generator[Source, None, None]]:
+    """The sources, as long as somebody waits for the answer; small pictures are read by one thread at a time."""
+
+    def wanted() -> Iterator[Source]:
+        for source in sources:
+            if abandoned.is_set():
+                raise ClientDisconnect
+            yield source
+
+    return closing(taking_turns(wanted(), is_heavy, state.turn))
 
 
 async def in_thread(request: Request, state: State, work: Callable[[threading.Event], T], timings: Timings) -> T:
