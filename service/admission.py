@@ -6,6 +6,9 @@ from types import TracebackType
 
 from service.errors import Overloaded
 
+# For each request that may be worked on, so many more may be waiting for slow senders, who cost memory but no time.
+_WAITING_PER_REQUEST = 7
+
 
 @dataclass
 class Admission:
@@ -19,6 +22,8 @@ class Admission:
     max_images: int
     max_bytes: int
     requests: int = 0
+    # Of the requests, those that wait for the rest of a body.
+    receiving: int = 0
     images: int = 0
     bytes: int = 0
     # A batch learns how many pictures it holds in a worker thread.
@@ -27,7 +32,7 @@ class Admission:
     def has_room(self, requests: int, size: int) -> bool:
         """Whether so many requests more, each with one picture, would be let in, the last with `size` bytes."""
         return (
-            self.requests + requests <= self.max_requests
+            not self.is_full(self.requests + requests - 1)
             and self.images + requests <= self.max_images
             and self.bytes + size <= self.max_bytes
         )
@@ -40,6 +45,12 @@ class Admission:
         """
         return Ticket(self)
 
+    def is_full(self, requests: int) -> bool:
+        """Whether no other request may be let in while there are so many."""
+        return requests - self.receiving >= self.max_requests or requests >= self.max_requests * (
+            1 + _WAITING_PER_REQUEST
+        )
+
 
 @dataclass(slots=True)
 class Ticket:
@@ -48,11 +59,35 @@ class Ticket:
     admission: Admission
     images: int = 0
     bytes: int = 0
+    receiving: bool = False
+
+    def wait_for_body(self) -> None:
+        """Let others be worked on until the slow sender of this request has brought its body."""
+        if not self.receiving:
+            self.receiving = True
+            self.admission.receiving += 1
+
+    def begin(self) -> None:
+        """Count as worked on again, now that the body is here.
+
+        Raises:
+            Overloaded: others have taken all places meanwhile.
+        """
+        if not self.receiving:
+            return
+        if self.admission.requests - self.admission.receiving >= self.admission.max_requests:
+            raise _too_many(self.admission.requests)
+        self._received()
+
+    def _received(self) -> None:
+        if self.receiving:
+            self.receiving = False
+            self.admission.receiving -= 1
 
     def __enter__(self) -> "Ticket":
         admission = self.admission
-        if admission.requests >= admission.max_requests:
-            raise Overloaded(f"{admission.requests} requests are in flight; no more are taken in now")
+        if admission.is_full(admission.requests):
+            raise _too_many(admission.requests)
         admission.requests += 1
         return self
 
@@ -78,6 +113,7 @@ class Ticket:
             self.bytes += size
 
     def release(self) -> None:
+        self._received()
         with self.admission._lock:
             self.admission.images -= self.images
             self.admission.bytes -= self.bytes
@@ -87,3 +123,7 @@ class Ticket:
 def _check(wanted: int, allowed: int, others: int, what: str) -> None:
     if wanted > allowed and others:
         raise Overloaded(f"{others} {what} of other requests are in flight; no more are taken in now")
+
+
+def _too_many(requests: int) -> Overloaded:
+    return Overloaded(f"{requests} requests are in flight; no more are taken in now")

@@ -76,7 +76,7 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         root_path=configured.root_path,
     )
     _handle_errors(app)
-    _document(app)
+    _document(app, keys=bool(configured.api_keys))
     return app
 
 
@@ -109,10 +109,10 @@ def _handle_errors(app: FastAPI) -> None:
         raise error
 
 
-def _document(app: FastAPI) -> None:
+def _document(app: FastAPI, *, keys: bool) -> None:
     generate = app.openapi
 
     def document() -> dict[str, Any]:
-        return app.openapi_schema or openapi.complete(generate())
+        return app.openapi_schema or openapi.complete(generate(), keys=keys)
 
     app.openapi = document  # type: ignore[method-assign]

@@ -71,17 +71,18 @@ def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
 
 def _whole(runs: Runs, marks: list[Mark], parts: list[Mark]) -> Digit:
     box = bounding_box(parts)
-    noticed = {"cut_off"} if _is_cut_off(box, runs.shape) else set()
+    mask = paint(runs, np.concatenate([mark.runs for mark in parts]))
+    noticed: set[str] = set()
     if any(_is_second(mark, box, runs.shape) for mark in marks if mark not in parts):
         noticed.add("multiple_digits")
-    return Digit(paint(runs, [run for mark in parts for run in mark.runs]), box, noticed)
+    return Digit(mask, box, noticed)
 
 
 def _shifted(inner: Digit, mask: Mask, window: slice) -> Digit:
     whole = np.zeros_like(mask)
     whole[:, window] = inner.mask
     left, top, right, bottom = inner.box
-    return Digit(whole, (left + window.start, top, right + window.start, bottom), inner.noticed - {"cut_off"})
+    return Digit(whole, (left + window.start, top, right + window.start, bottom), inner.noticed)
 
 
 def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[Mark]:
@@ -150,16 +151,6 @@ def _is_second(mark: Mark, box: Box, shape: tuple[int, ...]) -> bool:
     overlap = min(mark.right, right) - max(mark.left, left)
     tall = mark.height >= SECOND_HEIGHT * (bottom - top)
     return tall and overlap <= MIN_WIDTH * mark.width and not mark.touches_rim(shape)
-
-
-def _is_cut_off(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether the rim cuts through the digit: it lies at one side, or at two that meet.
-
-    At opposite sides the picture is a box drawn around the digit.
-    """
-    left, top, right, bottom = box
-    sides = left == 0, right == shape[1], top == 0, bottom == shape[0]
-    return any(sides) and not (sides[0] and sides[1]) and not (sides[2] and sides[3])
 
 
 def _between_neighbours(mask: Mask, box: Box) -> slice | None:

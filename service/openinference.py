@@ -226,7 +226,9 @@ def _objects(message: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _parameters(holder: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = holder.get("parameters", {})
+    parameters = holder.get("parameters")
+    if parameters is None:
+        return {}
     if not isinstance(parameters, dict):
         raise InvalidRequest("the member 'parameters' must be an object")
     for name in _UNSUPPORTED:
@@ -237,7 +239,7 @@ def _parameters(holder: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parse_outputs(message: Mapping[str, Any]) -> dict[str, bool]:
     binary = _parameters(message).get("binary_data_output", False) is True
-    if not message.get("outputs"):
+    if message.get("outputs") in (None, []):
         return dict.fromkeys(_OUTPUTS, binary)
     wanted = {}
     for entry in _objects(message, "outputs"):
@@ -278,7 +280,7 @@ def _binary_data(tensor: Mapping[str, Any], binary: bytes) -> bytes | None:
         if binary:
             raise InvalidRequest(f"{len(binary)} bytes follow the JSON, but no tensor has a 'binary_data_size'")
         return None
-    if "data" in tensor:
+    if tensor.get("data") is not None:
         raise InvalidRequest("the tensor 'image' has both 'data' and a 'binary_data_size'")
     if size != len(binary):
         raise InvalidRequest(f"'binary_data_size' is {_shown(size)}, but {len(binary)} bytes follow the JSON")
@@ -310,7 +312,7 @@ def _integers(data: Any) -> NDArray[np.integer[Any]]:
 def _parse_pictures(
     tensor: Mapping[str, Any], shape: tuple[int, ...], raw: bytes | None, limits: uploads.Limits
 ) -> list[bytes]:
-    if math.prod(shape) != shape[0]:
+    if len(shape) > 2 or math.prod(shape) != shape[0]:
         raise InvalidRequest(f"a BYTES tensor 'image' must have the shape [N] or [N, 1], not {list(shape[:9])}")
     pictures = _decode_all(tensor.get("data")) if raw is None else _unpack(raw)
     if len(pictures) != shape[0]:

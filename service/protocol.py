@@ -82,7 +82,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         pipelined = self.cycle is not None and not self.cycle.response_complete
-        if not pipelined and len(self.tasks) + len(self._shortcut or ()) >= state.admission.max_requests:
+        if not pipelined and state.admission.is_full(len(self.tasks) + len(self._shortcut or ())):
             route = state.refusable.get(self._path())
             if route is not None:
                 self._refuse(state, route)

@@ -125,8 +125,9 @@ class Reader:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         threshold = self.default_accept_at if accept_at is None else accept_at
-        decision, reasons = decisions.decide(digit.noticed, confidence, float(reject), threshold)
-        return Reading(best, confidence, probabilities, float(reject), decision, reasons, digit.pixels)
+        doubt_at, no_digit = self.classifier.record.doubt_at, float(reject)
+        decision, reasons = decisions.decide(digit.noticed, confidence, no_digit, threshold, doubt_at)
+        return Reading(best, confidence, probabilities, no_digit, decision, reasons, digit.pixels)
 
     @cached_property
     def default_accept_at(self) -> float:

@@ -83,6 +83,7 @@ class State:
                 _tensor("reject", "float32", ["N"], "probability that this is no digit"),
             ],
             "thresholds": thresholds,
+            "doubt_at": record.doubt_at,
             "training": record.training,
             "metrics": record.metrics,
         }

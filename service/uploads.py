@@ -37,6 +37,8 @@ _SMALL_FORM_BYTES = 4 * 2**20
 # A sender has this long, and a second more for so many bytes it sent: slow lines pass, who only holds on does not.
 _PATIENCE_SECONDS = 10.0
 _MIN_BYTES_PER_SECOND = 16 * 1024
+# Who keeps a reader waiting for longer than this gives up its place to others until its body is here.
+_PROMPT_SECONDS = 0.25
 
 _FORM, _JSON = "multipart/form-data", "application/json"
 _ZIP = ("application/zip", "application/x-zip-compressed")
@@ -244,18 +246,22 @@ async def _receive_pieces(receive: Receive, limit: int, ticket: Ticket, take: Ca
             ticket.add(size=len(piece))
             take(piece)
         if not message.get("more_body", False):
+            ticket.begin()
             return
-        message = await _next(receive, started, total)
+        message = await _next(receive, started, total, ticket)
     raise ClientDisconnect
 
 
-async def _next(receive: Receive, started: float, total: int) -> Message:
+async def _next(receive: Receive, started: float, total: int, ticket: Ticket) -> Message:
     patience = started + _PATIENCE_SECONDS + total / _MIN_BYTES_PER_SECOND - time.monotonic()
+    slow = asyncio.get_running_loop().call_later(_PROMPT_SECONDS, ticket.wait_for_body)
     try:
         async with asyncio.timeout(patience):
             return await receive()
     except TimeoutError as exc:
         raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
+    finally:
+        slow.cancel()
 
 
 def _parse_form(data: bytes, boundary: bytes, limits: Limits) -> tuple[Part, ...]:
@@ -485,7 +491,8 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limits: Limits
 
 
 def _is_archivers_own(info: zipfile.ZipInfo) -> bool:
-    return info.is_dir() or info.filename.startswith("__MACOSX/") or info.filename.endswith(_ARCHIVER_FILES)
+    # Not `info.is_dir()`, which in Python 3.11 looks for the last letter of a name that has none.
+    return info.filename.startswith("__MACOSX/") or info.filename.endswith(("/", *_ARCHIVER_FILES))
 
 
 def _parse_object(data: bytes) -> dict[str, Any]:

@@ -124,6 +124,25 @@ def test_a_digit_cut_by_the_rim_is_noticed() -> None:
     assert "cut_off" in find_ink(draw_digit(5).crop((0, 0, 100, 65))).noticed
 
 
+@pytest.mark.parametrize("digit", [4, 5, 7])
+@pytest.mark.parametrize("scale", [40, 100, 300])
+def test_a_whole_digit_is_not_cut_off_however_tight_the_crop(digit: int, scale: int) -> None:
+    """The box is drawn around all ink that a pen with a round tip left, at the first pixel darker than paper."""
+    drawn = pictures.draw(digit, 400)
+    whole = drawn.crop(drawn.point(lambda level: 255 * (level < 240)).getbbox())
+    whole.thumbnail((scale, scale))
+    assert "cut_off" not in find_ink(whole).noticed
+
+
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize("turn", [0, 180])
+def test_a_digit_that_lost_a_fifth_at_the_rim_is_cut_off(digit: int, turn: int) -> None:
+    drawn = pictures.draw(digit, 120).rotate(turn)
+    _, top, _, bottom = drawn.point(lambda level: 255 * (level < 128)).getbbox() or (0, 0, 0, 0)
+    cut = drawn.crop((0, 0, drawn.width, bottom - (bottom - top) // 5))
+    assert "cut_off" in find_ink(cut).noticed
+
+
 def test_the_map_says_where_in_the_picture_it_lies() -> None:
     page = Image.new("L", (1000, 800), 235)
     page.paste(draw_digit(5, paper=235), (600, 300))

@@ -3,6 +3,8 @@
 import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import httpx2
 
@@ -18,6 +20,17 @@ POST = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent
 def connect(server: Server) -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=30)
+
+
+@contextmanager
+def full(server: Server) -> Iterator[list[socket.socket]]:
+    """As many slow senders as a service that works on one request at a time lets wait."""
+    with ExitStack() as stack:
+        holders = [stack.enter_context(connect(server)) for _ in range(8)]
+        for holder in holders:
+            holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
+            time.sleep(0.5)
+        yield holders
 
 
 def test_a_head_that_never_ends_is_cut_off_by_size() -> None:
@@ -44,9 +57,7 @@ def test_a_head_that_never_ends_is_cut_off_by_time() -> None:
 def test_beyond_what_may_be_in_flight_readings_are_refused_at_the_door_and_probes_are_not() -> None:
     with serving(DIGITS_MAX_IN_FLIGHT="1") as server, httpx2.Client() as client:
         get_ready(server.url)
-        with connect(server) as holder:
-            holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
-            time.sleep(0.3)
+        with full(server) as holders:
             for _ in range(3):
                 refused = client.post(f"{server.url}/predict", content=SEVEN, headers={"X-Request-ID": "kept"})
                 assert problem(refused)["code"] == "overloaded"
@@ -54,8 +65,9 @@ def test_beyond_what_may_be_in_flight_readings_are_refused_at_the_door_and_probe
                 assert int(refused.headers["Retry-After"]) >= 1
             assert client.post(f"{server.url}/predict", content=b"x" * 3_000_000).status_code == 429
             assert client.get(f"{server.url}/health/ready").status_code == 200
-            holder.sendall(SEVEN[50:])
-            assert holder.recv(65536).startswith(b"HTTP/1.1 200")
+            for holder in holders:
+                holder.sendall(SEVEN[50:])
+                assert holder.recv(65536).startswith(b"HTTP/1.1 200")
         time.sleep(0.3)
         assert client.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
         metrics = client.get(f"{server.url}/metrics").text
@@ -66,11 +78,21 @@ def test_beyond_what_may_be_in_flight_readings_are_refused_at_the_door_and_probe
 def test_a_refused_sender_who_asked_first_does_not_send() -> None:
     with serving(DIGITS_MAX_IN_FLIGHT="1") as server:
         get_ready(server.url)
-        with connect(server) as holder, connect(server) as asking:
-            holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
-            time.sleep(0.3)
+        with full(server), connect(server) as asking:
             asking.sendall(f"{POST}Expect: 100-continue\r\n\r\n".encode())
             answer = b"".join(iter(lambda: asking.recv(65536), b""))
             assert answer.startswith(b"HTTP/1.1 429")
             assert b"connection: close" in answer
             assert b"100 Continue" not in answer
+
+
+def test_slow_senders_leave_their_place_to_others() -> None:
+    with serving(DIGITS_MAX_IN_FLIGHT="1") as server:
+        get_ready(server.url)
+        with connect(server) as slow:
+            slow.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
+            time.sleep(0.8)
+            for _ in range(3):
+                assert httpx2.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
+            slow.sendall(SEVEN[50:])
+            assert slow.recv(65536).startswith(b"HTTP/1.1 200")
