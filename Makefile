@@ -23,10 +23,12 @@ serve: $(SERVE)/installed ## serve the released model on http://127.0.0.1:8000
 test: $(DEV)/installed ## run all tests
 	$(DEV)/bin/python -m pytest
 
-lint: $(DEV)/installed ## check style and types
+lint: $(DEV)/installed ## check style, types, security and dependencies
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
+	$(DEV)/bin/bandit --configfile pyproject.toml --quiet --recursive service training
+	$(DEV)/bin/python .ci/audit.py
 
 format: $(DEV)/installed ## put the code into its style
 	$(DEV)/bin/ruff check --fix .

@@ -9,16 +9,19 @@ counts from the moment a request was due.
 import argparse
 import asyncio
 import json
+import math
 import sys
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
+
+_TIMER_SECONDS = 0.002
 
 
 @dataclass
@@ -30,6 +33,23 @@ class Result:
     sent: int = 0
     seconds: float = 0.0
     retry_after: int = 0
+
+    @property
+    def answered(self) -> int:
+        return len(self.latencies.get(200, []))
+
+    @property
+    def per_second(self) -> float:
+        """Requests answered with 200 a second."""
+        return self.answered / self.seconds
+
+    def percentile_ms(self, percent: float) -> float:
+        """Of those answered with 200."""
+        return float(np.percentile(self.latencies.get(200, [0.0]), percent)) * 1000
+
+    def lost(self) -> int:
+        """Requests that got no answer at all, or one that blames the service."""
+        return self.failures.total() + sum(len(times) for status, times in self.latencies.items() if status >= 500)
 
     def summary(self) -> dict[str, Any]:
         answered = np.array(self.latencies.get(200, [0.0])) * 1000
@@ -48,23 +68,33 @@ class Result:
         }
 
 
+class Caller(Protocol):
+    """Who is told what came of a request."""
+
+    def answered(self, connection: "Connection", status: int, latency: float, head: bytes) -> None: ...
+
+    def lost(self, connection: "Connection", *, busy: bool, error: Exception | None) -> None: ...
+
+
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection with at most one request on it."""
 
-    def __init__(self, generator: "Generator") -> None:
+    def __init__(self, generator: Caller) -> None:
+        self.port = 0
         self._generator = generator
         self._buffer = bytearray()
         self._due = 0.0
-        self._busy = False
+        self.busy = False
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.port = transport.get_extra_info("sockname")[1]
 
     def send(self, request: bytes, due: float) -> None:
         assert self.transport is not None
-        self._due, self._busy = due, True
+        self._due, self.busy = due, True
         self._buffer.clear()
         self.transport.write(request)
 
@@ -78,34 +108,41 @@ class Connection(asyncio.Protocol):
         length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
         if len(self._buffer) < end + 4 + length:
             return
-        self._busy = False
+        self.busy = False
         self._generator.answered(self, int(head[9:12]), time.perf_counter() - self._due, head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._generator.lost(self, busy=self._busy, error=exc)
+        self._generator.lost(self, busy=self.busy, error=exc)
 
 
 class Generator:
     """Sends `rate` requests a second over as many connections as it takes."""
 
-    def __init__(self, url: str, requests: Sequence[bytes], max_connections: int = 2000) -> None:
+    def __init__(
+        self, url: str, requests: Sequence[bytes], max_connections: int = 2000, *, at_random: bool = False
+    ) -> None:
+        """`at_random`: with gaps as between callers who know nothing of each other, instead of even ones."""
         parts = urlsplit(url)
+        self._gaps = np.random.default_rng(0).exponential(size=100_000) if at_random else np.ones(1)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._requests = requests
         self._idle: deque[Connection] = deque()
         self._open = 0
         self._max = max_connections
         self._pending = 0
+        self._stop = False
         self.result = Result()
 
+    def stop(self) -> None:
+        """Send no more."""
+        self._stop = True
+
     async def run(self, rate: float, seconds: float, *, patience: float = 10.0) -> Result:
-        started = time.perf_counter()
+        due = started = time.perf_counter()
         total = int(rate * seconds)
-        while self.result.sent < total:
-            due = started + self.result.sent / rate
-            wait = due - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
+        while self.result.sent < total and not self._stop:
+            due += float(self._gaps[self.result.sent % len(self._gaps)]) / rate
+            await _until(due)
             await self._send(self._requests[self.result.sent % len(self._requests)], due)
             if self.result.sent % 64 == 0:
                 await asyncio.sleep(0)
@@ -114,6 +151,9 @@ class Generator:
         while self._pending and time.perf_counter() < until:
             await asyncio.sleep(0.01)
         self.result.failures["no answer"] += self._pending
+        for connection in [*self._idle]:
+            if connection.transport is not None:
+                connection.transport.close()
         return self.result
 
     def answered(self, connection: Connection, status: int, latency: float, head: bytes) -> None:
@@ -152,6 +192,95 @@ class Generator:
         connection.send(request, due)
 
 
+async def _until(due: float) -> None:
+    """Wait; the loop's timers are precise to a millisecond only, so what is left after them is waited for awake."""
+    wait = due - time.perf_counter()
+    if wait > _TIMER_SECONDS:
+        await asyncio.sleep(wait - _TIMER_SECONDS)
+    while time.perf_counter() < due:
+        await asyncio.sleep(0)
+
+
+class Loop:
+    """A closed loop: each of so many callers asks again once it has its answer, or has lost it."""
+
+    def __init__(self, url: str, requests: Sequence[bytes], connections: int) -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+        self._requests, self._connections = requests, connections
+        self._stop = False
+        self._open: set[Connection] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self.result = Result()
+        self.lost_ports: list[int] = []
+        self.done = 0
+
+    async def run(self, seconds: float = math.inf, requests: float = math.inf) -> Result:
+        """Ask for so long, or so often, or until `stop`."""
+        started = time.perf_counter()
+        for _ in range(self._connections):
+            await self._connect()
+        while not self._stop and time.perf_counter() - started < seconds and self.done < requests:
+            await asyncio.sleep(0.02)
+        self.result.seconds = time.perf_counter() - started
+        self.stop()
+        until = time.perf_counter() + 10
+        while any(connection.busy for connection in self._open) and time.perf_counter() < until:
+            await asyncio.sleep(0.02)
+        self.result.failures["no answer"] += sum(connection.busy for connection in self._open)
+        for connection in list(self._open):
+            connection.busy = False
+            if connection.transport is not None:
+                connection.transport.close()
+        return self.result
+
+    def stop(self) -> None:
+        self._stop = True
+
+    def answered(self, connection: Connection, status: int, latency: float, head: bytes) -> None:
+        self.done += 1
+        self.result.latencies.setdefault(status, []).append(latency)
+        self.result.retry_after += b"\r\nretry-after:" in head
+        if b"\r\nconnection: close" in head:
+            self._open.discard(connection)
+            self._reconnect()
+        elif not self._stop:
+            self._send(connection)
+
+    def lost(self, connection: Connection, *, busy: bool, error: Exception | None) -> None:
+        known = connection in self._open
+        self._open.discard(connection)
+        if busy:
+            self.lost_ports.append(connection.port)
+            self.result.failures[type(error).__name__ if error else "closed before the answer"] += 1
+        if known:
+            self._reconnect()
+
+    def _reconnect(self) -> None:
+        if not self._stop:
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+    async def _connect(self) -> None:
+        while not self._stop:
+            try:
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(self), self._host, self._port
+                )
+            except OSError as error:
+                self.result.failures[type(error).__name__] += 1
+                await asyncio.sleep(0.1)
+            else:
+                self._open.add(connection)
+                self._send(connection)
+                return
+
+    def _send(self, connection: Connection) -> None:
+        self.result.sent += 1
+        connection.send(self._requests[self.result.sent % len(self._requests)], time.perf_counter())
+
+
 def raw_request(url: str, body: bytes, content_type: str = "image/png") -> bytes:
     """A whole POST request."""
     parts = urlsplit(url)
@@ -169,9 +298,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, required=True, help="requests a second")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=2000, help="at most so many")
+    parser.add_argument("--at-random", action="store_true", help="random gaps (Poisson) instead of even ones")
     options = parser.parse_args(arguments)
     requests = [raw_request(options.url, path.read_bytes()) for path in options.pictures]
-    generator = Generator(options.url, requests, options.connections)
+    generator = Generator(options.url, requests, options.connections, at_random=options.at_random)
     result = asyncio.run(generator.run(options.rate, options.seconds))
     print(json.dumps(result.summary(), indent=1))
     return 1 if result.failures.total() else 0

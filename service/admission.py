@@ -1,11 +1,13 @@
 """How much work may be in flight: requests, pictures and bytes. Beyond that, 429 at once instead of a growing queue."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from service.errors import Overloaded
+
+# For each request that may be worked on, so many more may be waiting for slow senders, who cost memory but no time.
+_WAITING_PER_REQUEST = 7
 
 
 @dataclass
@@ -20,36 +22,80 @@ class Admission:
     max_images: int
     max_bytes: int
     requests: int = 0
+    # Of the requests, those that wait for the rest of a body.
+    receiving: int = 0
     images: int = 0
     bytes: int = 0
     # A batch learns how many pictures it holds in a worker thread.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @contextmanager
-    def admit(self) -> Iterator["Ticket"]:
-        """Let one request in until the block ends.
+    def has_room(self, requests: int, size: int) -> bool:
+        """Whether so many requests more, each with one picture, would be let in, the last with `size` bytes."""
+        return (
+            not self.is_full(self.requests + requests - 1)
+            and self.images + requests <= self.max_images
+            and self.bytes + size <= self.max_bytes
+        )
+
+    def admit(self) -> "Ticket":
+        """A ticket, to be used in a `with` statement: lets one request in until the block ends.
 
         Raises:
-            Overloaded: as many requests are in flight as allowed.
+            Overloaded: on entering the block, if as many requests are in flight as allowed.
         """
-        if self.requests >= self.max_requests:
-            raise Overloaded(f"{self.requests} requests are in flight; no more are taken in now")
-        self.requests += 1
-        ticket = Ticket(self)
-        try:
-            yield ticket
-        finally:
-            self.requests -= 1
-            ticket.release()
+        return Ticket(self)
+
+    def is_full(self, requests: int) -> bool:
+        """Whether no other request may be let in while there are so many."""
+        return requests - self.receiving >= self.max_requests or requests >= self.max_requests * (
+            1 + _WAITING_PER_REQUEST
+        )
 
 
-@dataclass
+@dataclass(slots=True)
 class Ticket:
     """What one request holds."""
 
     admission: Admission
     images: int = 0
     bytes: int = 0
+    receiving: bool = False
+
+    def wait_for_body(self) -> None:
+        """Let others be worked on until the slow sender of this request has brought its body."""
+        if not self.receiving:
+            self.receiving = True
+            self.admission.receiving += 1
+
+    def begin(self) -> None:
+        """Count as worked on again, now that the body is here.
+
+        Raises:
+            Overloaded: others have taken all places meanwhile.
+        """
+        if not self.receiving:
+            return
+        if self.admission.requests - self.admission.receiving >= self.admission.max_requests:
+            raise _too_many(self.admission.requests)
+        self._received()
+
+    def _received(self) -> None:
+        if self.receiving:
+            self.receiving = False
+            self.admission.receiving -= 1
+
+    def __enter__(self) -> "Ticket":
+        admission = self.admission
+        if admission.is_full(admission.requests):
+            raise _too_many(admission.requests)
+        admission.requests += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.admission.requests -= 1
+        self.release()
 
     def add(self, *, images: int = 0, size: int = 0) -> None:
         """Take more.
@@ -67,6 +113,7 @@ class Ticket:
             self.bytes += size
 
     def release(self) -> None:
+        self._received()
         with self.admission._lock:
             self.admission.images -= self.images
             self.admission.bytes -= self.bytes
@@ -76,3 +123,7 @@ class Ticket:
 def _check(wanted: int, allowed: int, others: int, what: str) -> None:
     if wanted > allowed and others:
         raise Overloaded(f"{others} {what} of other requests are in flight; no more are taken in now")
+
+
+def _too_many(requests: int) -> Overloaded:
+    return Overloaded(f"{requests} requests are in flight; no more are taken in now")

@@ -1,10 +1,15 @@
 """Log lines: text for people, JSON for machines. Never a picture, a digit of a caller or a key."""
 
+import ctypes
 import json
 import logging
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
+
+from PIL import _imaging  # noqa: F401  loads libtiff
 
 LOGGER = logging.getLogger("digits")
 
@@ -48,8 +53,22 @@ def configure(log_format: Literal["text", "json"], level: str) -> None:
         logger.handlers = [handler]
         logger.setLevel(level.upper())
         logger.propagate = False
+    _silence_libtiff()
     # The multipart parser logs a warning for every malformed form; its sender gets a 400 that says so.
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+
+
+def _silence_libtiff() -> None:
+    """Keep libtiff from writing what it finds odd in an upload, values and all, onto standard error.
+
+    Pillow leaves it the handlers that print. Where the library cannot be found, as outside Linux, it goes on printing.
+    """
+    with suppress(OSError, AttributeError):
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+        for path in {line.split(maxsplit=5)[5] for line in maps if "/libtiff" in line}:
+            library = ctypes.CDLL(path)
+            library.TIFFSetErrorHandler(None)
+            library.TIFFSetWarningHandler(None)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service import errors
+from service import auth, errors
 from service.problems import MEDIA_TYPE
 from service.schemas import (
     BatchRequest,
@@ -101,11 +101,51 @@ INFER = _body(
 )
 
 
-def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the schemas that the bodies and errors refer to."""
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+# Who may ask, where API keys are configured.
+_KEYS = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+
+def complete(document: dict[str, Any], *, keys: bool = False) -> dict[str, Any]:
+    """Add the schemas that the bodies and errors refer to, and who may ask; with `keys`, that a key is needed."""
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
     for model in (Problem, ImageRequest, BatchRequest, FieldBatchRequest, InferenceError, InferenceRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {})
         schemas[model.__name__] = schema
+    components["securitySchemes"] = _KEYS
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            _complete_operation(path, operation, keys=keys)
     return document
+
+
+def _complete_operation(path: str, operation: dict[str, Any], *, keys: bool) -> None:
+    of_inference = path.startswith("/v2")
+    if path not in auth.OPEN_PATHS:
+        refusal = inference_errors(401) if of_inference else problems(401)
+        operation["responses"] |= {str(status): response for status, response in refusal.items()}
+        if keys:
+            operation["security"] = [{name: []} for name in _KEYS]
+    if of_inference:
+        _drop_what_fastapi_guessed(path, operation)
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        if media_type == "multipart/form-data":
+            kinds = ", ".join((*_PICTURE_TYPES, "application/octet-stream"))
+            content["encoding"] = {name: {"contentType": kinds} for name in content["schema"]["properties"]}
+
+
+def _drop_what_fastapi_guessed(path: str, operation: dict[str, Any]) -> None:
+    """A version only where the path has one; and names that are any text are never invalid."""
+    parameters = [entry for entry in operation.get("parameters", ()) if f"{{{entry['name']}}}" in path]
+    for entry in parameters:
+        entry["schema"] = {"type": "string"}
+    operation["parameters"] = parameters
+    operation["responses"] = {
+        status: response
+        for status, response in operation["responses"].items()
+        if "HTTPValidationError" not in str(response)
+    }

@@ -12,7 +12,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,13 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
-from starlette.requests import ClientDisconnect
 
 from service import __version__, openapi, uploads
 from service.admission import Ticket
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge, Unavailable, UnsupportedMediaType
 from service.preprocessing import SIZE
 from service.reader import Digit, Reading, Timings
-from service.routes import Deadline, in_thread, timing
+from service.routes import Deadline, in_thread, in_turn, timing
 from service.schemas import (
     InferenceModel,
     InferenceModelReady,
@@ -168,9 +167,8 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     state = _find_model(request, name, version)
     _check_media_type(request)
     timings = Timings()
-    with state.admission.admit() as ticket:
-        async with Deadline(request, state):
-            call, readings = await _receive_and_read(request, state, ticket, timings)
+    with state.admission.admit() as ticket, Deadline(request, state):
+        call, readings = await _receive_and_read(request, state, ticket, timings)
     state.metrics.batch_items.observe(len(readings))
     state.metrics.observe_readings(readings)
     response = _answer(call, readings, state)
@@ -228,7 +226,9 @@ def _objects(message: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _parameters(holder: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = holder.get("parameters", {})
+    parameters = holder.get("parameters")
+    if parameters is None:
+        return {}
     if not isinstance(parameters, dict):
         raise InvalidRequest("the member 'parameters' must be an object")
     for name in _UNSUPPORTED:
@@ -239,7 +239,7 @@ def _parameters(holder: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parse_outputs(message: Mapping[str, Any]) -> dict[str, bool]:
     binary = _parameters(message).get("binary_data_output", False) is True
-    if not message.get("outputs"):
+    if message.get("outputs") in (None, []):
         return dict.fromkeys(_OUTPUTS, binary)
     wanted = {}
     for entry in _objects(message, "outputs"):
@@ -280,7 +280,7 @@ def _binary_data(tensor: Mapping[str, Any], binary: bytes) -> bytes | None:
         if binary:
             raise InvalidRequest(f"{len(binary)} bytes follow the JSON, but no tensor has a 'binary_data_size'")
         return None
-    if "data" in tensor:
+    if tensor.get("data") is not None:
         raise InvalidRequest("the tensor 'image' has both 'data' and a 'binary_data_size'")
     if size != len(binary):
         raise InvalidRequest(f"'binary_data_size' is {_shown(size)}, but {len(binary)} bytes follow the JSON")
@@ -312,7 +312,7 @@ def _integers(data: Any) -> NDArray[np.integer[Any]]:
 def _parse_pictures(
     tensor: Mapping[str, Any], shape: tuple[int, ...], raw: bytes | None, limits: uploads.Limits
 ) -> list[bytes]:
-    if math.prod(shape) != shape[0]:
+    if len(shape) > 2 or math.prod(shape) != shape[0]:
         raise InvalidRequest(f"a BYTES tensor 'image' must have the shape [N] or [N, 1], not {list(shape[:9])}")
     pictures = _decode_all(tensor.get("data")) if raw is None else _unpack(raw)
     if len(pictures) != shape[0]:
@@ -364,18 +364,11 @@ async def _receive_and_read(
     def read(abandoned: threading.Event) -> tuple[_Call, list[Reading]]:
         call = parse(body.data, header_length, state.limits)
         ticket.add(images=len(call.pictures))
-        results = state.reader.read(_until(abandoned, call.pictures), timings=timings)
+        with in_turn(state, abandoned, call.pictures) as pictures:
+            results = state.reader.read(pictures, timings=timings)
         return call, [_or_raise(index, result) for index, result in enumerate(results)]
 
     return await in_thread(request, state, read, timings)
-
-
-def _until(abandoned: threading.Event, pictures: Sequence[bytes | Digit]) -> Iterator[bytes | Digit]:
-    """The pictures, as long as somebody waits for the answer."""
-    for picture in pictures:
-        if abandoned.is_set():
-            raise ClientDisconnect
-        yield picture
 
 
 def _or_raise(index: int, result: Reading | ServiceError) -> Reading:

@@ -207,7 +207,12 @@ class Problem(BaseModel):
 
 
 class ImageRequest(BaseModel):
-    image: str = Field(description="The picture: base64, or a `data:` URL.", examples=[_SEVEN])
+    image: str = Field(
+        min_length=1,
+        description="The picture: base64, or a `data:` URL.",
+        examples=[_SEVEN],
+        json_schema_extra={"format": "byte"},
+    )
 
 
 class BatchImage(ImageRequest):
@@ -254,6 +259,7 @@ class ModelDescription(ModelName):
     outputs: list[Tensor]
     thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
     fields: dict[str, Any] = Field(description="The record of the second network, which fields are read with.")
+    doubt_at: float = Field(description="Probability of no digit (`reject`) from which on a reading is not accepted.")
     training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
     metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")
 
@@ -295,16 +301,34 @@ class InferenceModel(BaseModel):
     outputs: list[TensorMetadata]
 
 
-class RequestInput(BaseModel):
+class _RequestInput(BaseModel):
     name: Literal["image"]
-    shape: list[int] = Field(description="`[N, 28, 28]` of UINT8, `[N]` of BYTES.", examples=[[1]])
-    datatype: Literal["UINT8", "BYTES"] = Field(
-        description="UINT8: normalised digits, white ink on black. BYTES: pictures of any size, in base64."
-    )
     parameters: dict[str, Any] | None = Field(
         None, description="`binary_data_size`: so many bytes after the JSON are the data.", examples=[None]
     )
-    data: list[Any] | None = Field(None, description="Nested or flat, row by row.", examples=[["iVBORw0KGgo..."]])
+
+
+_Extent = Annotated[int, Field(ge=1)]
+
+
+class PicturesInput(_RequestInput):
+    """Pictures of any size."""
+
+    shape: list[_Extent] = Field(min_length=1, max_length=2, description="`[N]` or `[N, 1]`.", examples=[[1]])
+    datatype: Literal["BYTES"]
+    data: list[Annotated[str, Field(json_schema_extra={"format": "byte"})]] = Field(
+        min_length=1, description="In base64.", examples=[[_SEVEN]]
+    )
+
+
+class DigitsInput(_RequestInput):
+    """Normalised digits, white ink on black."""
+
+    shape: list[_Extent] = Field(min_length=3, max_length=3, description="`[N, 28, 28]`.", examples=[[1, 28, 28]])
+    datatype: Literal["UINT8"]
+    data: list[Annotated[int, Field(ge=0, le=255)] | list[Any]] = Field(
+        min_length=1, description="Nested or flat, row by row.", examples=[[0] * 784]
+    )
 
 
 class RequestedOutput(BaseModel):
@@ -315,7 +339,7 @@ class RequestedOutput(BaseModel):
 class InferenceRequest(BaseModel):
     id: str | None = Field(None, description="Echoed in the answer.", examples=["c17"])
     parameters: dict[str, Any] | None = Field(None, description="`binary_data_output`: true for all outputs in binary.")
-    inputs: list[RequestInput] = Field(min_length=1, max_length=1)
+    inputs: list[PicturesInput | DigitsInput] = Field(min_length=1, max_length=1)
     outputs: list[RequestedOutput] | None = Field(None, description="All of them by default.")
 
 

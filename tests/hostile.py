@@ -42,6 +42,15 @@ def corpus() -> Iterator[Upload]:
     yield from _json()
 
 
+def small() -> Iterator[Upload]:
+    """Those that are made in no time."""
+    yield from _broken_files()
+    yield from _polyglots()
+    yield from _tiffs()
+    yield from _forms()
+    yield from _json()
+
+
 def _broken_files() -> Iterator[Upload]:
     for kind in FORMATS:
         whole = pictures.encode(pictures.draw(7), kind)
@@ -144,6 +153,9 @@ def _tiffs() -> Iterator[Upload]:
     yield Upload("a TIFF whose next page lies outside", outside, (OK, INVALID_IMAGE), "/predict/batch", TIFF)
     yield Upload("a TIFF without a page", b"II*\0" + struct.pack("<I", 0), (INVALID_IMAGE,))
     yield Upload("a TIFF whose directory lies outside", b"II*\0" + struct.pack("<I", 2**31), (INVALID_IMAGE,))
+    packed = pictures.encode(pictures.draw(7), "TIFF", compression="tiff_deflate")
+    corrupt = packed[:8] + b"\xff" * 20 + packed[28:]
+    yield Upload("a TIFF whose packed pixels are corrupt", corrupt, (INVALID_IMAGE,))
     many = b"II*\0" + struct.pack("<IH", 8, 65_535) + b"\xff" * 12 * 65_535
     yield Upload("a TIFF with 65,535 senseless tags", many, (INVALID_IMAGE,))
     yield Upload("a TIFF of 300 pages", pictures.tiff([1] * 300, size=8), (TOO_LARGE,), "/predict/batch", TIFF)
@@ -160,6 +172,7 @@ def _archives() -> Iterator[Upload]:
     yield batch("a member of 1 GB", _large_member(), TOO_LARGE)
     yield batch("members that share their bytes", _overlapping(200), OK, INVALID_REQUEST, TOO_LARGE)
     yield batch("a name of 65,000 letters", pictures.archive({"a" * 65_000: seven}), OK)
+    yield batch("a member without a name", _nameless(seven), OK)
     yield batch("the same name twice", _twice(seven), OK)
     yield batch("cut in two", pictures.archive({"a.png": seven})[:200], INVALID_REQUEST)
     yield batch("only an end", b"PK\x05\x06" + b"\0" * 18, INVALID_REQUEST)
@@ -262,6 +275,13 @@ def _overlapping(members: int) -> bytes:
     directory = whole[start:end] * members
     tail = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, members, members, len(directory), start, 0)
     return whole[:start] + directory + tail
+
+
+def _nameless(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(zipfile.ZipInfo(""), data)
+    return buffer.getvalue()
 
 
 def _twice(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,11 +40,15 @@ def run_digits(*arguments: str, **environ: str) -> subprocess.CompletedProcess[s
 
 
 @contextmanager
-def serving(**environ: str) -> Iterator[Server]:
-    """`digits serve` on a free port, from its readiness to its end."""
-    command = [sys.executable, "-m", "service.cli", "serve", "--port", "0"]
+def serving(*wrapper: str, clean: Mapping[str, str] | None = None, **environ: str) -> Iterator[Server]:
+    """`digits serve` on a free port, from its readiness to its end.
+
+    `wrapper` is a command that runs it; `clean` replaces the environment, `environ` is added to it.
+    """
+    command = [*wrapper, sys.executable, "-m", "service.cli", "serve", "--port", "0"]
+    inherited = os.environ if clean is None else clean
     with subprocess.Popen(
-        command, env=os.environ | {"DIGITS_DRAIN_SECONDS": "0"} | environ, stderr=subprocess.PIPE, text=True
+        command, env={**inherited, "DIGITS_DRAIN_SECONDS": "0"} | environ, stderr=subprocess.PIPE, text=True
     ) as process:
         yield from _follow(process)
 

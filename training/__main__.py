@@ -11,11 +11,13 @@ from training.verbs import (
     columns,
     compare,
     data,
+    decisions,
     distil,
     ensemble,
     evaluate,
     explore,
     export,
+    handwriting,
     predict,
     release,
     report,
@@ -43,6 +45,8 @@ From pictures of digits to a released model, step by step:
 
 What is it worth?
 
+  decisions  measure what may pass unread: coverage and error, blank cells, letters, drawn negatives
+  handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -64,6 +68,8 @@ _VERBS = (
     columns,
     strings,
     release,
+    decisions,
+    handwriting,
     baselines,
     compare,
     report,

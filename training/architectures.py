@@ -239,7 +239,7 @@ def build_ours(classes: int) -> Any:
 OURS = Recipe(
     "ours",
     classes=11,
-    epochs=90,
+    epochs=70,
     batches="taught",
     optimizer="adamw",
     learning_rate=2e-3,

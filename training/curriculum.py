@@ -1,17 +1,18 @@
-"""What the network of our own is taught: MNIST, digits in shapes that MNIST lacks, and what is no digit.
+"""What the network of our own is taught: MNIST, digits in shapes that MNIST lacks, cells of forms, and what is no digit.
 
 Drawing takes longer than bending what was drawn, so a stock of pictures is drawn once, and every epoch takes
 other ones from it and augments them anew.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.augment import GENTLE, STANDARD, Augmentation, augment
+from training.cells import make_cells, make_negative_cells
 from training.data import Digits
 from training.drawing import draw_digits, rescan
 from training.negatives import NOT_A_DIGIT, make_negatives
@@ -24,9 +25,10 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 class Shares:
     """Of every epoch; the rest is MNIST, augmented. `plain` is MNIST as it is."""
 
-    drawn: float = 0.18
-    negatives: float = 0.17
-    rescanned: float = 0.12
+    drawn: float = 0.15
+    negatives: float = 0.16
+    rescanned: float = 0.04
+    cells: float = 0.18
     plain: float = 0.05
 
 
@@ -35,27 +37,36 @@ GENTLE_FROM = 0.8
 
 STOCK_SIZE = 40_000
 STOCK_SEED = 1
+NEGATIVES_IN_CELLS = 0.2
 _CHUNK = 8192  # pictures made at a time: numpy works on whole arrays
 
 
 @dataclass(frozen=True)
 class Stock:
-    """Pictures drawn once, of each kind the same number; the negatives are labelled as such."""
+    """Pictures drawn once, of each kind the same number; some of the negatives stand in cells too."""
 
     drawn: Digits
     negatives: Digits
     rescanned: Digits
+    cells: Digits
 
 
 @lru_cache(maxsize=1)
 def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -> Stock:
-    """Draw `size` digits and negatives, and scan as many of MNIST's digits again."""
+    """Draw `size` digits, negatives and cells, and scan as many of MNIST's digits again."""
     rng = np.random.default_rng(seed)
     drawn = Digits(*draw_digits(size, rng))
-    negatives, _ = make_negatives(size, (digits.images, digits.labels), rng)
+    in_cells = round(NEGATIVES_IN_CELLS * size)
+    bare, _ = make_negatives(size - in_cells, (digits.images, digits.labels), rng)
+    celled = make_negative_cells(digits, in_cells, rng)
     some = digits.take(rng.choice(len(digits), size, replace=size > len(digits)))
     rescanned = np.stack([rescan(image, rng) for image in some.images])
-    return Stock(drawn, Digits(negatives, np.full(size, NOT_A_DIGIT, np.uint8)), Digits(rescanned, some.labels))
+    return Stock(
+        drawn,
+        Digits(np.concatenate([bare, celled.images]), np.full(size, NOT_A_DIGIT, np.uint8)),
+        Digits(rescanned, some.labels),
+        make_cells(digits, size, rng),
+    )
 
 
 def taught(
@@ -77,7 +88,7 @@ def taught(
 def mix(digits: Digits, stock: Stock, rng: np.random.Generator, how: Augmentation, shares: Shares) -> Digits:
     """Replace a share of the digits by pictures from the stock, augment all but a few, and shuffle."""
     count = len(digits)
-    parts = (stock.drawn, shares.drawn), (stock.negatives, shares.negatives), (stock.rescanned, shares.rescanned)
+    parts = [(getattr(stock, field.name), getattr(shares, field.name)) for field in fields(Stock)]
     picked = [part.take(rng.integers(0, len(part), round(share * count))) for part, share in parts]
     own = digits.take(np.arange(count - sum(len(part) for part in picked)))
     plain = round(shares.plain * count)
@@ -93,5 +104,6 @@ SOURCES: dict[str, Callable[[Digits, Recipe, np.random.Generator, float], Iterat
     "taught_without_drawn": partial(taught, shares=Shares(drawn=0)),
     "taught_without_negatives": partial(taught, shares=Shares(negatives=0)),
     "taught_without_rescanned": partial(taught, shares=Shares(rescanned=0)),
-    "taught_mnist_alone": partial(taught, shares=Shares(drawn=0, negatives=0, rescanned=0)),
+    "taught_without_cells": partial(taught, shares=Shares(cells=0)),
+    "taught_mnist_alone": partial(taught, shares=Shares(drawn=0, negatives=0, rescanned=0, cells=0)),
 }

@@ -2,73 +2,44 @@
 
 A section is a function from the material to a title and blocks of text, tables and pictures; SECTIONS lists them in
 the order of the page. One that finds nothing to tell returns None. The Markdown holds the same texts and tables;
-pictures are in the HTML page only, inside the file, so that the page can be sent around.
+most pictures are in the HTML page only, inside the file, so that the page can be sent around.
 """
 
 import base64
 import html
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from training import plots
+from training import decided, plots
 from training.baselines import BASELINES
+from training.blocks import Block, Code, Picture, Section, Table, Text
 from training.compare import Record, Row, Significance, compare, significance
+from training.errors import RunError
+from training.evaluate import accuracy_of
+from training.handwriting import LARGE_FOLDER
 from training.runs import write_bytes
 
 
 @dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as texts; all columns but the first are set to the right."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Code:
-    """Commands to type."""
-
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG file, with what there is to see in it."""
-
-    path: Path
-    caption: str
-
-
-Block = Text | Table | Code | Picture
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it."""
-
-    title: str
-    blocks: Sequence[Block]
-
-
-@dataclass(frozen=True)
 class Material:
-    """What sections are made of: the records, and where runs keep their pictures and sections may draw theirs."""
+    """What sections are made of: records and figures, and where runs keep their pictures and sections may draw theirs.
+
+    `figures` are measurements of the released model by the name of their file, such as `handwriting`; `plots` is where
+    pictures go that the Markdown shows too.
+    """
 
     records: Sequence[Record]
     runs: Path
     scratch: Path
+    figures: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[Row] = field(default_factory=list)
     against_best: dict[str, Significance] = field(default_factory=dict)
+    plots: Path = Path("docs/plots")
 
     @property
     def best(self) -> Row:
@@ -78,11 +49,12 @@ class Material:
 SectionMaker = Callable[[Material], Section | None]
 
 
-def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Path) -> None:
+def write_report(records: Sequence[Record], figures: Mapping[str, Any], runs: Path, page: Path, markdown: Path) -> None:
     """Write the page and the Markdown.
 
     Args:
         records: from `compare.read_records`.
+        figures: from `read_figures`.
         runs: folder of the runs; the pictures of those that are there are shown.
         page: the HTML file.
         markdown: the Markdown file.
@@ -92,10 +64,136 @@ def write_report(records: Sequence[Record], runs: Path, page: Path, markdown: Pa
     """
     rows = compare(records)
     with tempfile.TemporaryDirectory() as scratch:
-        material = Material(records, runs, Path(scratch), rows, significance(rows))
+        folder = markdown.parent / "plots"
+        material = Material(records, runs, Path(scratch), figures, rows, significance(rows), folder)
         sections = [section for make in SECTIONS if (section := make(material))]
         write_bytes(page, to_html(sections).encode())
     write_bytes(markdown, to_markdown(sections).encode())
+
+
+def read_figures(folder: Path) -> dict[str, Any]:
+    """What was measured of the released model, by the name of the file.
+
+    Raises:
+        RunError: a file is no JSON.
+    """
+    try:
+        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    except (OSError, ValueError) as error:
+        raise RunError(f"a file in {folder} cannot be read: {error}") from error
+
+
+def handwriting(material: Material) -> Section | None:
+    """Sets of pictures of other people's handwriting."""
+    figures = material.figures.get("handwriting")
+    if not figures or not figures["sets"]:
+        return None
+    told = (
+        f"Pictures of digits by other writers, read by the service's own reader as uploads, with released model "
+        f"{_model(figures)}. None of them was trained on, and no threshold was chosen by them. Accepted: the share that "
+        f"may be used unread at the default promise, and how many of these were wrong."
+    )
+    rows = [row for scores in figures["sets"] for row in _set_rows(scores)]
+    header = ("set", "n", "read right", "95 % interval", "accepted", "wrong among them", "error of accepted")
+    return Section("Handwriting of other people", [Text(told), Table(header, rows)])
+
+
+def _set_rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The whole set, its large folders, the small ones together, and the mean over folders."""
+    rows = [_set_row(scores["name"], scores)]
+    folders = scores.get("folders", {})
+    rows += [_set_row(f"- {name}", row) for name, row in folders.items() if row["n"] >= LARGE_FOLDER]
+    small = [row for row in folders.values() if row["n"] < LARGE_FOLDER]
+    if small:
+        keys = ("n", "errors", "accepted", "accepted_wrong")
+        total = {key: sum(row[key] for row in small) for key in keys}
+        rows.append(
+            _set_row(f"- {len(small)} smaller folders", total | accuracy_of(total["n"] - total["errors"], total["n"]))
+        )
+    if "macro" in scores:
+        rows.append((f"- mean over {len(folders)} folders", "", f"{scores['macro']:.2%}", *[""] * 4))
+    return rows
+
+
+def _set_row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    low, high = row["interval"]
+    return (
+        name,
+        f"{row['n']:,}",
+        f"{row['accuracy']:.2%}",
+        f"{low:.2%} to {high:.2%}",
+        f"{row['accepted'] / row['n']:.1%}",
+        str(row["accepted_wrong"]),
+        f"{row['accepted_wrong'] / max(row['accepted'], 1):.2%}",
+    )
+
+
+def varied(material: Material) -> Section | None:
+    """One digit in many files."""
+    figures = material.figures.get("handwriting")
+    if not figures:
+        return None
+    scores = figures["variants"]
+    told = (
+        f"{scores['digits']} test digits, each drawn in {len(scores['variants'])} ways: formats, inks, sizes, margins, "
+        f"turned with an EXIF orientation. {scores['agree']:.2%} of {scores['n']:,} are read as the plain picture of the "
+        f"same digit is. The ways that differ at all:"
+    )
+    differing = sorted((agree, name) for name, agree in scores["variants"].items() if agree < scores["digits"])
+    rows = [(name, f"{agree / scores['digits']:.1%}") for agree, name in differing]
+    return Section("Formats, colours, sizes", [Text(told), Table(("variant", "read alike"), rows)])
+
+
+def corrupted(material: Material) -> Section | None:
+    """Fifteen corruptions, several models side by side."""
+    figures = material.figures.get("handwriting")
+    if not figures:
+        return None
+    models = figures["corruptions"]
+    first = next(iter(models.values()))
+    told = (
+        f"{first['n']:,} test digits after each of fifteen corruptions, written after MNIST-C (arXiv 1906.02337) with its "
+        f"published severities; none was trained on."
+    )
+    rows = [(kind, *(f"{scores['accuracy'][kind]:.1%}" for scores in models.values())) for kind in first["accuracy"]]
+    rows.append(("mean", *(f"{scores['mean']:.2%}" for scores in models.values())))
+    return Section("Corrupted digits", [Text(told), Table(("corruption", *models), rows)])
+
+
+def _model(figures: Mapping[str, Any]) -> str:
+    return f"{figures['model']['version']} (sha256 {figures['model']['sha256'][:12]}...)"
+
+
+def passing_unread(material: Material) -> Section | None:
+    """Coverage and error on MNIST test."""
+    figures = material.figures.get("decisions")
+    return decided.passing_unread(figures, material.plots) if figures else None
+
+
+def confidences(material: Material) -> Section | None:
+    """Calibration on clean and corrupted digits."""
+    figures = material.figures.get("decisions")
+    if not figures:
+        return None
+    run = next((each for each in material.records if each["id"] == figures["model"]["run"]), {})
+    return decided.confidences(figures, run.get("calibration", {}), material.plots)
+
+
+def photos(material: Material) -> Section | None:
+    """Coverage and error on photos."""
+    figures = material.figures.get("decisions", {})
+    return decided.photos(figures) if "photos" in figures else None
+
+
+def no_digits(material: Material) -> Section | None:
+    """Blank cells, letters and drawn negatives."""
+    figures = material.figures.get("decisions")
+    return decided.no_digits(figures) if figures else None
+
+
+def reject_cost(material: Material) -> Section | None:
+    """What the reject output costs in accuracy."""
+    return decided.reject_cost(material.records)
 
 
 def comparison(material: Material) -> Section:
@@ -249,6 +347,7 @@ def repeat(material: Material) -> Section:
         "python -m training calibrate RUN && python -m training export RUN   # for each run",
         "python -m training evaluate --record docs/runs RUN                   # for each run",
         "python -m training baselines --record docs/runs",
+        "python -m training decisions --record docs/figures --photos FOLDER --negatives FOLDER",
         "python -m training compare --time",
         "python -m training report",
     ]
@@ -262,12 +361,20 @@ def repeat(material: Material) -> Section:
 
 # In the order of the page.
 SECTIONS: list[SectionMaker] = [
+    handwriting,
+    varied,
+    corrupted,
     comparison,
     cost,
     differences,
     mistakes,
     hard_digits,
     calibration,
+    passing_unread,
+    confidences,
+    photos,
+    no_digits,
+    reject_cost,
     learning,
     mobile,
     repeat,
@@ -278,7 +385,7 @@ def to_markdown(sections: Sequence[Section]) -> str:
     """Texts and tables as Markdown."""
     lines = ["# Accuracy", "", "Written by `python -m training report`; change the code, not this page.", ""]
     for section in sections:
-        blocks = [block for block in section.blocks if not isinstance(block, Picture)]
+        blocks = [block for block in section.blocks if not isinstance(block, Picture) or block.link]
         if blocks:
             lines += [f"## {section.title}", ""]
         for block in blocks:
@@ -330,7 +437,8 @@ def _markdown(block: Block) -> list[str]:
         return [block.text]
     if isinstance(block, Code):
         return ["```", *block.lines, "```"]
-    assert isinstance(block, Table)
+    if isinstance(block, Picture):
+        return [f"![{block.caption}]({block.link})"]
     header = f"| {' | '.join(block.header)} |"
     return [header, "|---|" + "--:|" * (len(block.header) - 1), *(f"| {' | '.join(row)} |" for row in block.rows)]
 

@@ -92,7 +92,7 @@ def test_a_file_that_is_no_column_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
         ColumnReader.load(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(ModelError, match="no readable ONNX"):
+    with pytest.raises(ModelError, match="not a readable ONNX"):
         ColumnReader.load(tmp_path / "text.onnx")
     with pytest.raises(ModelError, match="no column network"):
         ColumnReader.load(released_model())

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -27,6 +28,28 @@ def test_requests_beyond_the_limit_are_turned_away_and_let_in_again() -> None:
     with admission.admit():
         assert admission.requests == 1
     assert admission.requests == 0
+
+
+def test_who_waits_for_a_body_keeps_no_place_and_gets_one_back_if_there_is_one() -> None:
+    admission = Admission(max_requests=1, max_images=10, max_bytes=100)
+    with admission.admit() as slow:
+        slow.wait_for_body()
+        with admission.admit(), pytest.raises(Overloaded):
+            slow.begin()
+        slow.begin()
+        with pytest.raises(Overloaded), admission.admit():
+            pass
+        slow.wait_for_body()
+    assert (admission.requests, admission.receiving) == (0, 0)
+
+
+def test_waiting_senders_are_bounded_too() -> None:
+    admission = Admission(max_requests=1, max_images=10, max_bytes=100)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(admission.admit()).wait_for_body()
+        with pytest.raises(Overloaded):
+            stack.enter_context(admission.admit())
 
 
 def test_pictures_and_bytes_are_bounded_and_given_back() -> None:
@@ -140,6 +163,15 @@ def test_keys_are_asked_for_where_readings_are_made_and_nowhere_else() -> None:
             assert client.post("/predict", content=SEVEN, headers=headers).json()["digit"] == 7
         for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200
+
+
+def test_openapi_says_whether_a_key_is_needed_and_where() -> None:
+    for keys, wanted in (("", None), ("a-key", [{"bearer": []}, {"header": []}])):
+        document = create_app(Settings.from_env({"DIGITS_API_KEYS": keys})).openapi()
+        assert {"bearer", "header"} == set(document["components"]["securitySchemes"])
+        assert document["paths"]["/predict"]["post"].get("security") == wanted
+        assert "401" in document["paths"]["/model"]["get"]["responses"]
+        assert "security" not in document["paths"]["/metrics"]["get"]
 
 
 def test_a_service_under_a_path_answers_with_and_without_it() -> None:

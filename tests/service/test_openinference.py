@@ -197,6 +197,15 @@ def test_a_request_without_a_content_type_is_read(client: TestClient) -> None:
         assert client.post(INFER, content=body, headers=headers).status_code == 200
 
 
+def test_members_that_are_null_count_as_left_out(
+    client: TestClient, digits: np.ndarray, expected: list[dict[str, Any]]
+) -> None:
+    image = tensor(digits.tolist(), [10, 28, 28], parameters=None)
+    agrees(outputs(ask(client, image, id=None, parameters=None, outputs=None)), expected)
+    image = tensor(None, [10, 28, 28], parameters={"binary_data_size": 7840})
+    agrees(outputs(client.post(INFER, **binary_request({"inputs": [image]}, digits.tobytes()))), expected)
+
+
 def test_readings_are_counted(client: TestClient) -> None:
     with TestClient(create_app(Settings.from_env())) as client:
         ask(client, tensor([0] * 1568, [2, 28, 28]))
@@ -225,6 +234,7 @@ def refused(response: httpx2.Response, status: int) -> str:
     [
         (tensor([0] * 783, [1, 28, 28]), "783 values, not the 784"),
         (tensor([0] * 784, [28, 28]), "must have the shape"),
+        (tensor(["a"], [1, 1, 1], "BYTES"), "must have the shape"),
         (tensor([0] * 784, [1, 28, 28], "FP32"), "'FP32'"),
         (tensor([0] * 784, [1, 28, -28]), "positive integers"),
         (tensor([0] * 784, "1"), "positive integers"),
@@ -264,6 +274,8 @@ def test_a_wrong_tensor_is_refused_saying_why(client: TestClient, image: dict[st
         ('{"inputs": [{"name": "x"}, {"name": "image"}]}', "sent were: 'x', 'image'"),
         ('{"inputs": [{"name": "image", "shape": [1, 28, 28], "datatype": "UINT8"}]}', "of integers"),
         (json.dumps({"id": 7, "inputs": []}), "'id' must be a string"),
+        (json.dumps({"inputs": [tensor([0] * 784, [1, 28, 28])], "outputs": {}}), "'outputs' must be a list"),
+        (json.dumps({"inputs": [tensor([0] * 784, [1, 28, 28])], "parameters": []}), "'parameters' must be an object"),
         (json.dumps({"inputs": [tensor([0] * 784, [1, 28, 28])], "outputs": [{"name": "x"}]}), "no output 'x'"),
         (
             json.dumps(
@@ -374,6 +386,7 @@ def test_openapi_documents_the_routes_and_their_errors(client: TestClient) -> No
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/v2/models/{name}/infer"]["post"]
     assert set(operation["requestBody"]["content"]) == {"application/json", "application/octet-stream"}
-    assert {"200", "400", "404", "413", "415", "422", "429", "500", "503", "504"} == set(operation["responses"])
+    statuses = {"200", "400", "401", "404", "413", "415", "422", "429", "500", "503", "504"}
+    assert statuses == set(operation["responses"])
     error = operation["responses"]["422"]["content"]["application/json"]["schema"]["$ref"]
     assert document["components"]["schemas"][error.rsplit("/", 1)[1]]["required"] == ["error"]

@@ -25,7 +25,7 @@ def small_stock(monkeypatch, digits):
 
 def test_a_stock_holds_each_kind(digits):
     stock = make_stock(digits, 60)
-    assert len(stock.drawn) == len(stock.negatives) == len(stock.rescanned) == 60
+    assert len(stock.drawn) == len(stock.negatives) == len(stock.rescanned) == len(stock.cells) == 60
     assert set(stock.negatives.labels) == {10}
     assert set(stock.drawn.labels) == set(range(10))
 

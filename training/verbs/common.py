@@ -11,6 +11,7 @@ from training import data
 Arguments = argparse.Namespace
 
 RECORDS = Path("docs/runs")
+FIGURES = Path("docs/figures")
 
 
 def add_verb(
