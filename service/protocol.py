@@ -1,11 +1,13 @@
 """uvicorn's HTTP protocol with a guard at the door, for what the application would see too late or not at all.
 
 A request head must come in time and be of a sane size. And when as much is in flight as may be, a reading is refused
-here, before a task is made for it: under three times its capacity a service that spends a quarter of a reading on
-each refusal would answer little else.
+here, before a task is made for it, and mostly before it is parsed: under three times its capacity a service that spends
+a quarter of a reading on each refusal would answer little else.
 """
 
 import asyncio
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import httptools
@@ -24,6 +26,10 @@ _REFUSAL = (
 )
 
 
+_SPECIAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|connection|expect|upgrade|x-request-id)[ \t]*:|\n[ \t]")
+_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r")
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """Closes a connection whose request head does not come within 10 s or is longer than 64 KiB; refuses overload."""
 
@@ -33,6 +39,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._refused = False
         self._close_after_refusal = False
+        self._in_message = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -43,6 +50,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refuse_unparsed(data):
+            return
         if self._head_timer is None and not self._refused and (self.cycle is None or self.cycle.response_complete):
             self._expect_head()
         if self._head_timer is not None:
@@ -52,10 +61,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_done()
             self.send_400_response(f"The request head is longer than {MAX_HEAD_BYTES} bytes.")
 
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
         self._head_done()
-        state: State | None = self.app_state.get("service")
-        if state is not None and state.admission.is_full(len(self.tasks)):
+        state = self._full_state()
+        if state is not None:
             route = state.refusable.get(self._path())
             pipelined = self.cycle is not None and not self.cycle.response_complete
             if route is not None and not pipelined:
@@ -68,6 +81,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         if not self._refused:
             super().on_message_complete()
             return
@@ -75,9 +89,29 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._close_after_refusal:
             self.transport.close()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _full_state(self) -> State | None:
+        """What the routes share, if no other request may be let in."""
+        state: State | None = self.app_state.get("service")
+        return state if state is not None and state.admission.is_full(len(self.tasks)) else None
+
+    def _refuse_unparsed(self, data: bytes) -> bool:
+        """Refuse a plain request that is here as a whole; any other takes the way through the parser."""
+        if self._in_message or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        state = self._full_state()
+        route = _route_of_whole(data, state.refusable) if state is not None and state.ready else None
+        if state is None or route is None:
+            return False
+        self._head_done()
+        self._unset_keepalive_if_required()
+        self._send_refusal(state, route, request_id(b""), b"")
+        self._keep_alive()
+        return True
 
     def _path(self) -> bytes:
         path: bytes = httptools.parse_url(self.url).path
@@ -85,19 +119,20 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, state: State, route: str) -> None:
         """Answer 429; what comes of the body is read and dropped, so that the sender gets to see it."""
-        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
         identity = request_id(dict(self.headers).get(b"x-request-id", b""))
-        body = problem_json(error, route, identity)
         # Who asked whether to send the body will not send it now; the connection cannot be used again.
         close = self.expect_100_continue or not self.parser.should_keep_alive() or not state.ready
-        self.transport.write(
-            _REFUSAL % (identity.encode(), len(body), b"connection: close\r\n" if close else b"", body)
-        )
-        state.metrics.count_refusal(error)
-        state.metrics.observe_request("POST", route, error.status, 0.0)
+        self._send_refusal(state, route, identity, b"connection: close\r\n" if close else b"")
         self._refused, self._close_after_refusal = True, close
         if self.expect_100_continue:
             self.transport.close()
+
+    def _send_refusal(self, state: State, route: str, identity: str, header: bytes) -> None:
+        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
+        body = problem_json(error, route, identity)
+        self.transport.write(_REFUSAL % (identity.encode(), len(body), header, body))
+        state.metrics.count_refusal(error)
+        state.metrics.observe_request("POST", route, error.status, 0.0)
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
@@ -112,3 +147,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _route_of_whole(data: bytes, refusable: Mapping[bytes, str]) -> str | None:
+    """The route that a request leads to, if it is nothing but one whole POST with a body of stated length.
+
+    What would change how it is answered (another version, a header about the connection, an id of the caller's) or
+    where it ends (chunks, two lengths) gives None.
+    """
+    end = data.find(b"\r\n\r\n")
+    if not data.startswith(b"POST ") or end < 0:
+        return None
+    line, _, fields = data[:end].lower().partition(b"\r\n")
+    if not line.endswith(b" http/1.1"):
+        return None
+    route = refusable.get(data[5 : len(line) - 9].partition(b"?")[0])
+    if route is None or _SPECIAL.search(fields):
+        return None
+    lengths = _LENGTH.findall(b"\r\n" + fields + b"\r\n")
+    return route if lengths == [b"%d" % (len(data) - end - 4)] else None
