@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.decisions import TARGET_ERRORS, Threshold
+from service.decisions import DEFAULT_DOUBT_AT, TARGET_ERRORS, Threshold
 from service.errors import ModelError
 from service.preprocessing import PREPROCESSING_VERSION, SIZE
 
@@ -24,7 +24,10 @@ _OUTPUTS = {"probabilities": ("tensor(float)", (10,)), "reject": ("tensor(float)
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """What the model file says of itself, with the file's own hash."""
+    """What the model file says of itself, with the file's own hash.
+
+    `doubt_at` is the probability of no digit from which on a person should look.
+    """
 
     name: str
     version: str
@@ -35,6 +38,7 @@ class ModelRecord:
     thresholds: Mapping[str, Threshold | None]
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    doubt_at: float = DEFAULT_DOUBT_AT
 
 
 class DigitClassifier:
@@ -137,6 +141,7 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
             thresholds=_read_thresholds(json.loads(metadata["thresholds"])),
             training=json.loads(metadata["training"]),
             metrics=json.loads(metadata["metrics"]),
+            doubt_at=_read_probability(metadata.get("doubt_at", str(DEFAULT_DOUBT_AT))),
         )
     except (KeyError, TypeError, ValueError) as exc:
         raise ModelError(f"the metadata of the model file {path} is missing or unreadable at {exc}") from exc
@@ -147,6 +152,13 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
 
 def _read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
     return {str(target): Threshold(**entry) if (entry := entries[str(target)]) else None for target in TARGET_ERRORS}
+
+
+def _read_probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{text}, no probability")
+    return value
 
 
 def _draw_zero() -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,6 +22,22 @@ _BATCH_BYTES = 16 * 2**20
 
 _PREDICT_EPILOG = """Exit status: 0 all pictures were read, 1 some could not be, 2 it could not begin or the service
 stopped answering. The API key that a service asks for is taken from DIGITS_API_KEY."""
+
+
+_CALIBRATE_TEXT = """Fit thresholds on results that a person reviewed, so that the promised error rate holds for your
+forms, your writers and your scanner. The model is not trained again; DIGITS_ACCEPT_AT applies a threshold."""
+
+_CALIBRATE_EPILOG = """The CSV file (commas, semicolons or tabs) has a header and one line for each reviewed reading. Columns are found
+by name, in any order and case; others are ignored:
+  confidence  or conf, probability, score: 0 to 1, as the service answered
+  correct     or right, is_correct, ok, match, result: 1 or 0, true or false, yes or no, right or wrong;
+              instead of it wrong, is_wrong or mistake; or the digit (digit, predicted, prediction, read)
+              and the truth (truth, label, true_digit, actual, expected, reviewed, target)
+  reasons     if there: readings kept from being accepted by another reason than their confidence count as
+              not accepted
+The lines must be a fair sample of what is read: if only doubtful readings were reviewed, so is the threshold.
+
+Exit status: 0 there is a threshold for every wanted rate, 1 for some there is none, 2 the file cannot be used."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_predict(commands.add_parser("predict", help="read pictures of single digits", epilog=_PREDICT_EPILOG))
 
+    _add_calibrate(
+        commands.add_parser(
+            "calibrate",
+            help="fit thresholds on reviewed results",
+            epilog=_CALIBRATE_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
+
     info = commands.add_parser("info", help="the model's record", description="Print the model's record as JSON.")
     info.set_defaults(run=_info)
     info.add_argument("--url", help="ask the service at this address for its model")
@@ -82,6 +108,26 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
     )
     threshold.add_argument("--accept-at", type=_probability, help="least confidence to accept at, 0 to 1")
     predict.set_defaults(run=_predict)
+
+
+def _add_calibrate(calibrate: argparse.ArgumentParser) -> None:
+    calibrate.description = _CALIBRATE_TEXT
+    calibrate.add_argument("reviewed", type=Path, metavar="CSV", help="file of reviewed results")
+    calibrate.add_argument(
+        "--target-error",
+        type=_error_rate,
+        action="append",
+        metavar="RATE",
+        help="promised error rate of the accepted, such as 0.002; may be given several times (0.01, 0.005 and 0.001)",
+    )
+    calibrate.set_defaults(run=_calibrate)
+
+
+def _error_rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no error rate; allowed are numbers between 0 and 1")
+    return value
 
 
 def _probability(text: str) -> float:
@@ -113,6 +159,18 @@ def _info(options: argparse.Namespace) -> int:
     return 0
 
 
+def _calibrate(options: argparse.Namespace) -> int:
+    from service import reviewed
+    from service.decisions import TARGET_ERRORS
+
+    results = reviewed.read_reviewed(options.reviewed)
+    fits = [reviewed.fit(results, rate) for rate in options.target_error or TARGET_ERRORS]
+    print(reviewed.describe(results))
+    for fit in fits:
+        print(reviewed.describe_fit(fit))
+    return 0 if all(fit.threshold for fit in fits) else 1
+
+
 def _completion(options: argparse.Namespace) -> int:
     print(completion.script(options.shell, _parser()), end="")
     return 0
@@ -136,7 +194,7 @@ def _read_here(options: argparse.Namespace, settings: Settings, found: Sequence[
     from service import decisions
     from service.classifier import DigitClassifier
     from service.parallel import in_order, portions
-    from service.reader import Reader, Source
+    from service.reader import Reader, Source, is_heavy
 
     classifier = DigitClassifier.load(settings.model_path)
     reader = Reader(classifier, max_pixels=settings.max_image_pixels, accept_at=settings.accept_at)
@@ -148,7 +206,7 @@ def _read_here(options: argparse.Namespace, settings: Settings, found: Sequence[
         return [_answer(result) for result in reader.read(batch, accept_at=accept_at)]
 
     batches = portions(_sources(found, settings), _size, max_items=_BATCH_ITEMS, max_size=_BATCH_BYTES)
-    answers = in_order(read, batches, threads=os.cpu_count() or 1)
+    answers = in_order(read, batches, threads=os.cpu_count() or 1, apart=lambda batch: any(map(is_heavy, batch)))
     return (Row(scan.name, answer) for scan, answer in zip(found, answers, strict=True))
 
 

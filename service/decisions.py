@@ -6,7 +6,7 @@ Both sides use this module: the service decides with it, and `training` chooses 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import sqrt
+from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 DEFAULT_TARGET_ERROR = 0.005
 TARGET_ERRORS = (0.01, 0.005, 0.001)
 
-# More likely no digit than a digit.
+# More likely no digit than a digit: turned down.
 REJECT_AT = 0.5
+# Probability of no digit from which on a person should look, where the model's record gives none.
+DEFAULT_DOUBT_AT = REJECT_AT
 
 # One-sided 95 %: the true error lies above the bound once in twenty samples.
 Z_95 = 1.6448536269514722
@@ -60,21 +62,27 @@ _NEEDS_REVIEW = (Reason.MULTIPLE_DIGITS, Reason.CUT_OFF)
 
 
 def decide(
-    noticed: Collection[str], confidence: float, reject: float, accept_at: float
+    noticed: Collection[str], confidence: float, reject: float, accept_at: float, doubt_at: float = DEFAULT_DOUBT_AT
 ) -> tuple[Decision, tuple[Reason, ...]]:
     """Decide on one reading.
+
+    Confidence says which digit it is, given that it is one; whether it is one has a limit of its own. A product of
+    both would let a clear letter pass for a sure digit, and send digits to review that are read surely.
 
     Args:
         noticed: what the normalisation saw; members that are no `Reason` only inform.
         confidence: largest of the ten probabilities.
         reject: probability that this is no digit.
         accept_at: least confidence to accept at.
+        doubt_at: probability of no digit from which on a person should look; from REJECT_AT on it is turned down.
     """
     if Reason.BLANK in noticed:
         return Decision.REJECT, (Reason.BLANK,)
     reasons = [reason for reason in _NEEDS_REVIEW if reason in noticed]
     if reject >= REJECT_AT:
         return Decision.REJECT, (Reason.NOT_A_DIGIT, *reasons)
+    if reject >= doubt_at:
+        reasons = [Reason.NOT_A_DIGIT, *reasons]
     if confidence < accept_at:
         reasons.append(Reason.AMBIGUOUS)
     if not reasons:
@@ -129,6 +137,11 @@ def wilson_interval(hits: int, n: int, z: float = 1.959963984540054) -> tuple[fl
     centre = rate + z**2 / (2 * n)
     spread = z * sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
     return (centre - spread) / (1 + z**2 / n), (centre + spread) / (1 + z**2 / n)
+
+
+def least_readings(target_error: float) -> int:
+    """How many accepted readings it takes, all of them right, until the bound keeps the target."""
+    return ceil(Z_95**2 * (1 - target_error) / target_error)
 
 
 def accept_at_for(target_error: float, thresholds: Mapping[str, Threshold | None]) -> float:

@@ -9,7 +9,7 @@
 Every `ServiceError` carries the HTTP status and the `code` it is answered with; its message is written for
 the caller and never repeats a library's text, a memory address or a path of the server.
 
-`StartupError` is not answered over HTTP: it stops the start, with a message for the operator.
+`StartupError` is not answered over HTTP: it stops the start, or a command, with a message for the operator.
 """
 
 from collections.abc import Mapping
@@ -130,3 +130,7 @@ class SettingError(StartupError):
 
 class ModelError(StartupError):
     """The model file is missing, unreadable, or not what the contract describes."""
+
+
+class ReviewedError(StartupError):
+    """A file of reviewed results is missing, or not of the documented form."""

@@ -4,6 +4,7 @@ The bytes decide the format, never a header or a file name. Size is checked befo
 """
 
 import io
+import math
 import struct
 import warnings
 from collections.abc import Iterator
@@ -20,8 +21,14 @@ DEFAULT_MAX_PIXELS = 20_000_000
 MAX_SIDE = 65_535
 LIGHT_BYTES = 64 * 1024
 LIGHT_PIXELS = 512 * 512
-# JPEGs decode at 1/2, 1/4 or 1/8 for a part of the cost; the shorter side keeps at least so many pixels.
+# JPEGs decode at 1/2, 1/4 or 1/8 for a part of the cost; the shorter side keeps at least so many pixels. Pictures of
+# other formats are reduced as much once they are decoded, a strip at a time, before anything else copies them, and
+# very long ones to about so many pixels.
 DRAFT_SIDE = 360
+DRAFT_PIXELS = 2_000_000
+STRIP_ROWS = 128
+# WebP is decoded in whole by a library that holds the picture four times over, so less of it is allowed.
+WEBP_SHARE = 0.5
 # Alpha from which on a pixel is seen, and the share of such pixels that makes a picture rather than bare strokes.
 OPAQUE = 128
 MOSTLY_OPAQUE = 0.5
@@ -72,12 +79,12 @@ def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
     """Decode an upload into an upright picture of mode "L" or "RGB".
 
     Transparency is laid over paper that the strokes stand out from; more than 8 bits are brought to 8; the EXIF
-    orientation is applied. Of several frames or pages the first counts. Large JPEGs come at a reduced size, their
-    shorter side at least DRAFT_SIDE pixels.
+    orientation is applied. Of several frames or pages the first counts. Large pictures come at a reduced size, their
+    shorter side at least DRAFT_SIDE pixels, very long ones at about DRAFT_PIXELS pixels.
 
     Raises:
         InvalidImage: not a picture of a listed format, or one that is truncated or corrupt.
-        TooLarge: more than `max_pixels` pixels.
+        TooLarge: more than `max_pixels` pixels, or half as many in a WebP.
     """
     image = _seek(source) if isinstance(source, Page) else _open(source)
     _check_size(image, max_pixels)
@@ -85,7 +92,9 @@ def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
         if image.format == "JPEG":
             image.draft(image.mode, (DRAFT_SIDE, DRAFT_SIDE))
         image.load()
-        return _flatten(_turn_upright(image))
+        turn = _turn(image)
+        flat = _flatten(_reduce(image))
+        return flat if turn is None else flat.transpose(turn)
     except _BROKEN as exc:
         raise InvalidImage(f"the {image.format} data are truncated or corrupt") from exc
 
@@ -142,20 +151,48 @@ def _seek(page: Page) -> Image.Image:
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
+    if image.format == "WEBP":
+        max_pixels = int(WEBP_SHARE * max_pixels)
     if width * height > max_pixels:
-        raise TooLarge(f"the picture is {width} x {height} pixels; at most {max_pixels} pixels are allowed")
+        of = " of a WebP" if image.format == "WEBP" else ""
+        raise TooLarge(f"the picture is {width} x {height} pixels; at most {max_pixels} pixels{of} are allowed")
     if max(width, height) > MAX_SIDE:
         raise TooLarge(f"the picture is {width} x {height} pixels; a side may have at most {MAX_SIDE}")
     if width * height == 0:
         raise InvalidImage(f"the picture is {width} x {height} pixels; it has no pixel")
 
 
-def _turn_upright(image: Image.Image) -> Image.Image:
+def _turn(image: Image.Image) -> Image.Transpose | None:
     try:
-        turn = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     except _BROKEN:
-        return image  # Broken metadata do not make the picture unreadable.
-    return image if turn is None else image.transpose(turn)
+        return None  # Broken metadata do not make the picture unreadable.
+
+
+def _reduce(image: Image.Image) -> Image.Image:
+    """A large picture at a fraction of its size, as JPEGs are decoded, in a mode that nothing of it is lost in."""
+    width, height = image.size
+    factor = max(min(width, height) // DRAFT_SIDE, math.isqrt(width * height // DRAFT_PIXELS))
+    if factor < 2:
+        return image
+    mode = _reducible(image)
+    reduced = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    rows = max(1, STRIP_ROWS // factor) * factor
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        reduced.paste(strip.convert(mode).reduce(factor), (0, top // factor))
+    return reduced
+
+
+def _reducible(image: Image.Image) -> str:
+    """The mode, of those whose pixels can be averaged, that holds all of the picture."""
+    if image.mode.startswith("I"):
+        return "I"
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        return "RGBA"
+    if image.mode in ("F", "L", "LAB"):
+        return image.mode
+    return "L" if image.mode == "1" else "RGB"
 
 
 def _flatten(image: Image.Image) -> Image.Image:

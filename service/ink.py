@@ -9,12 +9,14 @@ is small in a large picture is found first and then looked at again at a size th
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
+from service.cuts import is_cut_off
 from service.focus import MIN_AREA, Digit, find_digit
 from service.lines import INSIDE, find_frame, find_lines
 from service.marks import Box, Mask
-from service.paper import Counts, Grey, Residue, count_levels, find_residue, rim, threshold_otsu
+from service.padding import find_unpadded
+from service.paper import Counts, Grey, Residue, count_levels, dilate, find_residue, rim, threshold_otsu
 
 # Longer side, in pixels, to which a picture is reduced at least before it is searched for ink.
 WORK_SIDE = 112
@@ -47,17 +49,21 @@ SMOOTH = ImageFilter.GaussianBlur(1.0)
 STROKE_LEVEL = 0.95
 CORE_LEVEL = 0.4
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
-RAMP_START, RAMP_END = 0.65, 0.85
+RAMP_START, RAMP_END = 0.6, 1.0
 # Grey levels between paper and the darkest shadow on it; what is darker and fades slowly is an enlarged picture.
 DARKEST_SHADOW = 110
 # From its outermost pixels to the second ones beyond, ink falls off by this part of its level, a shadow by less.
 SHARPNESS = 0.35
 # Lines may hide fainter ones, so they are looked for again, but not for ever.
 MAX_PASSES = 4
+# Of the strokes' mean level, the level from which on it is their inside and not their edge.
+FULL_LEVEL = 0.8
 # A single digit is not wider than this part of its height; what is may be two.
 MAX_ASPECT = 1.1
 
 _LEVELS = np.arange(256)
+_NOTHING: frozenset[str] = frozenset()
+_FAINT = frozenset({"low_contrast"})
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,10 @@ def find_ink(image: Image.Image) -> Ink:
         tiny = _on_spotless_paper(image)
         if tiny is not None:
             return tiny
+    unpadded = find_unpadded(image)
+    if unpadded is not None:
+        inner = find_ink(image.crop(unpadded))
+        return replace(inner, offset=(inner.offset[0] + unpadded[0], inner.offset[1] + unpadded[1]))
     ink = _look(image)
     if ink.box is None or ink.scale == 1 or _longer(ink.box) >= FINE_SIDE:
         return ink
@@ -95,11 +105,13 @@ def find_ink(image: Image.Image) -> Ink:
 
 def _on_spotless_paper(image: Image.Image) -> Ink | None:
     """Ink of a picture whose rim is black or white, but for a stroke's end: only drawn and normalised ones are."""
-    grey = np.asarray(image.convert("L"))
-    paper = int(grey[0, 0])
-    if paper not in (0, 255):
+    grey = image if image.mode == "L" else image.convert("L")
+    paper = grey.getpixel((0, 0))
+    if paper == 255:
+        grey = ImageChops.invert(grey)
+    elif paper != 0:
         return None
-    density = grey if paper == 0 else 255 - grey
+    density = np.asarray(grey)
     if np.count_nonzero(rim(density)) > MAX_TINY_RIM:
         return None
     darkest = int(density.max())
@@ -107,8 +119,7 @@ def _on_spotless_paper(image: Image.Image) -> Ink | None:
         return Ink(density, frozenset({"blank"}))
     if darkest < FULL_INK:
         density = (density * (255 / darkest)).astype(np.uint8)
-    box, _ = _profile(density > 0)
-    return Ink(density, frozenset({"low_contrast"} if darkest < LOW_CONTRAST else ()), box)
+    return Ink(density, _FAINT if darkest < LOW_CONTRAST else _NOTHING, grey.getbbox())
 
 
 def _profile(mask: Mask) -> tuple[Box, bool]:
@@ -146,8 +157,8 @@ def _is_cluttered(residue: Residue, threshold: int) -> bool:
     """Whether grain and pattern of the paper are so much that they would grow together with strokes."""
     if residue.grain > MAX_SHARP_GRAIN * threshold:
         return True
-    between = int(residue.counts[threshold // 3 : threshold + 1].sum())
-    return between > MAX_BETWEEN * int(residue.counts[threshold + 1 :].sum())
+    beyond = residue.counts.above(threshold)
+    return residue.counts.above(max(threshold // 3 - 1, 0)) - beyond > MAX_BETWEEN * beyond
 
 
 def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
@@ -185,7 +196,9 @@ def _among_others(residue: Residue, threshold: float, noticed: frozenset[str]) -
     if (small and level < CLEAR_CONTRAST) or _is_shadow(residue, digit, level):
         return _blank(residue, noticed)
     noticed |= digit.noticed | ({"low_contrast"} if level < LOW_CONTRAST else set())
-    return Ink(_ramp(cut, level).take(residue.levels * grow(digit.mask)), noticed, digit.box)
+    if is_cut_off(digit.mask, digit.mask & (residue.levels > FULL_LEVEL * level)):
+        noticed |= {"cut_off"}
+    return Ink(_ramp(cut, level).take(residue.levels * dilate(digit.mask, 1)), noticed, digit.box)
 
 
 def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) -> Ink | None:
@@ -201,8 +214,7 @@ def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) 
         return None
     if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_PALE_SIZE * max(height, width):
         return None
-    above = residue.counts[int(cut) + 1 :]
-    level = float(above @ _LEVELS[int(cut) + 1 :]) / int(above.sum())
+    level = residue.counts.mean_above(cut)
     return Ink(_ramp(cut, level).take(residue.levels), noticed, box) if level >= CLEAR_CONTRAST else None
 
 
@@ -211,23 +223,19 @@ def _ink_threshold(residue: Residue, otsu: int, separability: float) -> float | 
     threshold = float(max(otsu, MIN_CONTRAST))
     if residue.grain <= MAX_GRAIN and separability <= SEPARABLE:
         threshold = max(threshold, GRAIN_FACTOR * residue.grain)
-    return threshold if int(residue.counts[int(threshold) + 1 :].sum()) >= MIN_AREA else None
+    return threshold if residue.counts.above(threshold) >= MIN_AREA else None
 
 
 def _stroke_threshold(counts: Counts, threshold: float) -> float:
     """The level at which strokes are cut out, given the threshold between paper and ink."""
-    core = int(threshold) + 1
-    for _ in range(2):
-        above = counts[core:]
-        mean = float(above @ _LEVELS[core:]) / max(int(above.sum()), 1)
-        core = min(int(mean) + 1, 255)
-    return max(STROKE_LEVEL * threshold, CORE_LEVEL * mean)
+    darkest = counts.mean_above(counts.mean_above(threshold))
+    return max(STROKE_LEVEL * threshold, CORE_LEVEL * darkest)
 
 
 def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, float | None]:
     """The residue without lines and the soft edges that they leave behind, and its threshold."""
-    edges = grow(grow(lines)) & (residue.levels <= threshold)
-    levels = np.where(lines | edges, np.uint8(0), residue.levels)
+    levels = residue.levels.copy()
+    levels[lines | (dilate(lines, 2) & (levels <= threshold))] = 0
     rest = Residue(levels, count_levels(levels), residue.grain)
     return rest, _ink_threshold(rest, *threshold_otsu(rest.counts))
 
@@ -239,9 +247,9 @@ def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
         return False
     if left > 0 and top > 0 and right < digit.mask.shape[1] and bottom < digit.mask.shape[0]:
         return False
-    edge = digit.mask & grow(~digit.mask)
-    near = grow(digit.mask)
-    beyond = grow(near) & ~near
+    edge = digit.mask & dilate(~digit.mask, 1)
+    near = dilate(digit.mask, 1)
+    beyond = dilate(near, 1) & ~near
     if not edge.any() or not beyond.any():
         return False
     return float(writing.levels[edge].mean()) - float(writing.levels[beyond].mean()) < SHARPNESS * level
@@ -250,15 +258,5 @@ def _is_shadow(writing: Residue, digit: Digit, level: float) -> bool:
 def _ramp(cut: float, level: float) -> Grey:
     """Table from residue to density: soft edges stay soft, ink is full ink however faint."""
     start, end = RAMP_START * cut, max(RAMP_END * level, cut + 1)
-    return ((_LEVELS - start) * (255 / (end - start))).clip(0, 255).astype(np.uint8)
-
-
-def grow(mask: Mask) -> Mask:
-    """The mask and all neighbours of its pixels."""
-    tall = mask.copy()
-    tall[1:] |= mask[:-1]
-    tall[:-1] |= mask[1:]
-    grown = tall.copy()
-    grown[:, 1:] |= tall[:, :-1]
-    grown[:, :-1] |= tall[:, 1:]
-    return grown
+    ramp = (_LEVELS - start) * (255 / (end - start))
+    return np.asarray(np.minimum(np.maximum(ramp, 0), 255), np.uint8)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 Grey = NDArray[np.uint8]
-Counts = NDArray[np.intp]
 
-# A grey level and its neighbours up to this far count as one flat paper if they are this share of picture and rim,
-# and if what lies on the other side of them than ink is no more than this part of the ink.
+# A grey level and its neighbours up to this far count as one flat paper if they are this share of picture and rim
+# (a digit cut out along its box leaves little paper), and if what lies on the other side of them than ink is no more
+# than this part of the ink.
 FLAT_WITHIN = 10
-FLAT_SHARE = 0.55
+FLAT_SHARE = 0.35
 FLAT_STRAY = 0.1
 FLAT_STRAY_SHARE = 0.02
 # Paper is most of the picture and of its rim: the share of dark pixels plus this much of their share of the rim,
@@ -32,16 +32,33 @@ MIN_LIGHT = 40
 # A channel is preferred to plain grey when ink stands out so much more in it.
 CLEARER = 1.1
 
-_LEVELS = np.arange(256.0)
-_SQUARES = _LEVELS**2
+_POWERS = np.stack([np.ones(256), np.arange(256.0), np.arange(256.0) ** 2])
 _TAILS = np.array([0.02, 0.5, 0.98])
 # Half of a bell curve lies within 0.67 standard deviations.
 _MEDIAN_TO_DEVIATION = 1.48
 
 
+class Counts:
+    """How many pixels have each of the 256 levels, with sums of them that are asked for again and again."""
+
+    def __init__(self, counts: NDArray[np.intp]) -> None:
+        self.counts = counts
+        # Of the pixels up to each level: their number, the sum of their levels, the sum of their squares.
+        self.number, self.sum, self.squares = (counts * _POWERS).cumsum(axis=1)
+
+    def above(self, level: float) -> int:
+        """How many pixels are above a level."""
+        return int(self.number[-1] - self.number[int(level)])
+
+    def mean_above(self, level: float) -> float:
+        """The mean of the pixels above a level; 0 where there are none."""
+        level = int(level)
+        return float(self.sum[-1] - self.sum[level]) / max(float(self.number[-1] - self.number[level]), 1.0)
+
+
 @dataclass(frozen=True)
 class Residue:
-    """How much darker than paper: `levels` uint8 `[height, width]`, their `counts` (256), and the paper's `grain`.
+    """How much darker than paper: `levels` uint8 `[height, width]`, their `counts`, and the paper's `grain`.
 
     The grain is the standard deviation of the paper itself, in grey levels.
     """
@@ -54,18 +71,18 @@ class Residue:
 def find_residue(image: Image.Image) -> Residue:
     """Residue of a picture of mode "L" or "RGB", whichever of ink and paper is darker."""
     grey = best_channel(image)
-    counts = count_levels(grey)
+    counts = np.bincount(grey.ravel(), minlength=256)
     residue = _on_flat_paper(grey, counts)
     if residue is not None:
         return residue
-    if _paper_is_dark(grey, counts):
+    if _paper_is_dark(grey, Counts(counts)):
         grey = 255 - grey
     return _under_uneven_light(grey)
 
 
 def count_levels(grey: NDArray[Any]) -> Counts:
-    """How many pixels have each of the 256 levels."""
-    return np.bincount(grey.ravel(), minlength=256)
+    """How many pixels of a picture have each of the levels 0 to 255."""
+    return Counts(np.bincount(grey.ravel(), minlength=256))
 
 
 def best_channel(image: Image.Image) -> Grey:
@@ -90,7 +107,7 @@ def _span(channel: Image.Image) -> int:
     return int(max(middle - low, high - middle))
 
 
-def _on_flat_paper(grey: Grey, counts: Counts) -> Residue | None:
+def _on_flat_paper(grey: Grey, counts: NDArray[np.intp]) -> Residue | None:
     """Residue on paper of one grey level (a scan, a drawing), or None where light or paper vary."""
     paper = int(counts.argmax())
     low, high = max(0, paper - FLAT_WITHIN), paper + FLAT_WITHIN + 1
@@ -110,7 +127,7 @@ def _on_flat_paper(grey: Grey, counts: Counts) -> Residue | None:
     lighter_side = counts[paper : paper + 4 * FLAT_WITHIN].cumsum()
     of_levels[0] += int(counts[paper + 1 :].sum())
     grain = _MEDIAN_TO_DEVIATION * int(lighter_side.searchsorted(0.5 * lighter_side[-1]))
-    return Residue(levels, of_levels, grain)
+    return Residue(levels, Counts(of_levels), grain)
 
 
 def rim(grey: Grey) -> Grey:
@@ -120,7 +137,7 @@ def rim(grey: Grey) -> Grey:
 
 def _paper_is_dark(grey: Grey, counts: Counts) -> bool:
     threshold, _ = threshold_otsu(counts)
-    dark = float(counts[: threshold + 1].sum()) / grey.size
+    dark = float(counts.number[threshold]) / grey.size
     darkness = dark + RIM_WEIGHT * float(np.mean(rim(grey) <= threshold)) - DARK_PAPER
     if abs(darkness) > IN_DOUBT:
         return darkness > 0
@@ -142,7 +159,7 @@ def _under_uneven_light(grey: Grey) -> Residue:
     if brightest > UNEVEN * int(light.min()):
         signed = (signed * (max(brightest, MIN_LIGHT) / np.maximum(light, MIN_LIGHT))).astype(np.int16)
     # The commonest residue, five levels taken together, is the paper's; the lighter side of it is grain alone.
-    below = count_levels(signed.clip(-20, 235) + 20).cumsum()
+    below = count_levels(signed.clip(-20, 235) + 20).number
     mode = int((below[5:] - below[:-5])[:150].argmax()) + 3
     lighter_side = below[: mode + 1]
     grain = _MEDIAN_TO_DEVIATION * (mode - int(lighter_side.searchsorted(0.5 * lighter_side[-1])))
@@ -160,30 +177,36 @@ def _light(grey: Grey) -> Grey:
     whole[height:, :width] = grey[-1]
     whole[:, width:] = whole[:, width - 1 : width]
     lightest = whole.reshape(rows, block, -1).max(axis=1).reshape(rows, columns, block).max(axis=2)
-    closed = 255 - _dilate(255 - _dilate(lightest))
+    closed = 255 - dilate(255 - dilate(lightest, INK_BLOCKS // 2), INK_BLOCKS // 2)
     smooth = Image.fromarray(closed).resize((columns * block, rows * block), Image.Resampling.BILINEAR)
     return np.asarray(smooth)[:height, :width]
 
 
-def _dilate(blocks: Grey) -> Grey:
-    """Maximum over a square of INK_BLOCKS blocks."""
-    for _ in range(2):
-        grown = blocks.copy()
-        for step in range(1, INK_BLOCKS // 2 + 1):
-            np.maximum(grown[step:], blocks[:-step], out=grown[step:])
-            np.maximum(grown[:-step], blocks[step:], out=grown[:-step])
-        blocks = grown.T
-    return blocks
+def dilate(picture: NDArray[Any], pixels: int) -> NDArray[Any]:
+    """Maximum over the square around every pixel that reaches so many pixels in each direction.
+
+    Found by doubling: of two neighbours, of four and so on, down and then across.
+    """
+    height, width = picture.shape
+    # What lies outside is as low as can be, and never the maximum.
+    highest = np.zeros((height + 2 * pixels, width + 2 * pixels), picture.dtype)
+    highest[pixels : pixels + height, pixels : pixels + width] = picture
+    reach, full = 1, 2 * pixels + 1
+    while reach < full:
+        step = min(reach, full - reach)
+        highest = np.maximum(highest[:-step], highest[step:])
+        highest = np.maximum(highest[:, :-step], highest[:, step:])
+        reach += step
+    return highest
 
 
 def threshold_otsu(counts: Counts) -> tuple[int, float]:
-    """Threshold between two classes of uint8 values, and how separable they are, 0 to 1 (N. Otsu, 1979)."""
-    weight = counts.cumsum(dtype=np.float64)
-    mass = (counts * _LEVELS).cumsum()
-    total, whole = float(weight[-1]), float(mass[-1])
-    between = (whole * weight - total * mass) ** 2 / np.maximum(weight * (total - weight), 1.0)
+    """Threshold between two classes of levels, and how separable they are, 0 to 1 (N. Otsu, 1979)."""
+    number, total, whole = counts.number, float(counts.number[-1]), float(counts.sum[-1])
+    difference = whole * number - total * counts.sum
+    between = difference * difference / np.maximum(number * (total - number), 1.0)
     first = int(between.argmax())
     # Levels that do not occur leave the measure flat: the middle between the classes is the safest place.
     last = 255 - int(between[::-1].argmax())
-    variance = float(counts @ _SQUARES) * total - whole * whole
+    variance = float(counts.squares[-1]) * total - whole * whole
     return (first + last) // 2, float(between[first]) / max(variance, 1.0)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.ink import Ink
+from service.paper import dilate
 
 PREPROCESSING_VERSION = "1"
 SIZE = 28
@@ -21,6 +22,8 @@ STROKE_SIDE = 80
 # MNIST's centres of mass lie within half a pixel of the middle of this pixel, right of and below the middle of 28.
 CENTRE = 14
 OFF_CENTRE = 0.55
+
+_NUMBERS = np.arange(SIZE, dtype=np.float32)
 
 
 def normalize(ink: Ink) -> NDArray[np.uint8] | None:
@@ -43,9 +46,12 @@ def _is_normal(density: NDArray[np.uint8], box: tuple[int, int, int, int]) -> bo
 
 
 def _centre_of_mass(picture: NDArray[np.generic]) -> tuple[float, float]:
-    rows, columns = picture.sum(axis=1, dtype=np.float64), picture.sum(axis=0, dtype=np.float64)
-    mass = rows.sum()
-    return float(rows @ np.arange(len(rows)) / mass), float(columns @ np.arange(len(columns)) / mass)
+    """Row and column of the centre of mass of a picture of whole levels, of at most SIZE rows and columns."""
+    # Sums of whole numbers this small are exact in any order, and so the same on every machine.
+    levels = picture.astype(np.float32)
+    rows, columns = levels.sum(axis=1), levels.sum(axis=0)
+    mass = float(rows.sum())
+    return float(rows @ _NUMBERS[: len(rows)]) / mass, float(columns @ _NUMBERS[: len(columns)]) / mass
 
 
 def stroke_width(density: NDArray[np.uint8]) -> float:
@@ -69,12 +75,8 @@ def _bring_to_width(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return digit
     digit = _resize(digit, STROKE_SIDE)
     if widen > 0:
-        digit = _with_margin(digit, widen)
-    for _ in range(widen):
-        digit = _widen(digit)
-    for _ in range(thin):
-        digit = 255 - _widen(255 - digit)
-    return _cut_out(digit) if thin > 0 else digit
+        return dilate(_with_margin(digit, widen), widen)
+    return _cut_out(255 - dilate(255 - digit, thin))
 
 
 def _with_margin(picture: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
@@ -82,16 +84,6 @@ def _with_margin(picture: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
     larger = np.zeros((height + 2 * margin, width + 2 * margin), np.uint8)
     larger[margin : margin + height, margin : margin + width] = picture
     return larger
-
-
-def _widen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Maximum of every pixel and its neighbours."""
-    for _ in range(2):
-        widened = picture.copy()
-        np.maximum(widened[1:], picture[:-1], out=widened[1:])
-        np.maximum(widened[:-1], picture[1:], out=widened[:-1])
-        picture = widened.T
-    return picture
 
 
 def _cut_out(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -113,7 +105,7 @@ def _resize(digit: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def _fit(digit: NDArray[np.uint8]) -> NDArray[np.float32]:
     fitted = _resize(digit, BOX).astype(np.float32)
-    return fitted * (255.0 / max(float(fitted.max()), 1.0))
+    return np.asarray(np.rint(fitted * (255.0 / max(float(fitted.max()), 1.0))), np.float32)
 
 
 def _centre(fitted: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -122,5 +114,5 @@ def _centre(fitted: NDArray[np.float32]) -> NDArray[np.uint8]:
     top = min(max(round(CENTRE - y), 0), SIZE - height)
     left = min(max(round(CENTRE - x), 0), SIZE - width)
     digit = np.zeros((SIZE, SIZE), np.uint8)
-    digit[top : top + height, left : left + width] = np.rint(fitted)
+    digit[top : top + height, left : left + width] = fitted
     return digit

@@ -62,6 +62,11 @@ _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
 Source = bytes | images.Page | Digit | ServiceError
 
 
+def is_heavy(source: Source) -> bool:
+    """Whether most of the time that reading takes goes into decoding, which holds no lock of the interpreter."""
+    return isinstance(source, images.Page) or (isinstance(source, bytes) and not images.is_light(source))
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads pictures of single digits with one classifier."""
@@ -120,8 +125,9 @@ class Reader:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         threshold = self.default_accept_at if accept_at is None else accept_at
-        decision, reasons = decisions.decide(digit.noticed, confidence, float(reject), threshold)
-        return Reading(best, confidence, probabilities, float(reject), decision, reasons, digit.pixels)
+        doubt_at, no_digit = self.classifier.record.doubt_at, float(reject)
+        decision, reasons = decisions.decide(digit.noticed, confidence, no_digit, threshold, doubt_at)
+        return Reading(best, confidence, probabilities, no_digit, decision, reasons, digit.pixels)
 
     @cached_property
     def default_accept_at(self) -> float:

@@ -150,6 +150,7 @@ class ModelDescription(ModelName):
     input: Tensor
     outputs: list[Tensor]
     thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
+    doubt_at: float = Field(description="Probability of no digit (`reject`) from which on a reading is not accepted.")
     training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
     metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")
 

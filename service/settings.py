@@ -43,7 +43,10 @@ class Settings(BaseModel):
     max_image_bytes: Positive = Field(16 * MIB, description="bytes of one picture")
     max_batch_bytes: Positive = Field(64 * MIB, description="bytes of one batch request")
     max_batch_items: Positive = Field(256, description="pictures in one batch request")
-    max_image_pixels: Positive = Field(20_000_000, description="pixels of one picture, checked before decoding")
+    max_image_pixels: Positive = Field(
+        20_000_000,
+        description="pixels of one picture, checked before decoding; half of a WebP, which its library holds four times over",
+    )
     max_in_flight: Positive = Field(128, description="requests worked on at a time; beyond, 429")
     max_in_flight_images: Positive = Field(1024, description="pictures worked on at a time; beyond, 429")
     max_in_flight_bytes: Positive = Field(128 * MIB, description="bytes of bodies held at a time; beyond, 429")

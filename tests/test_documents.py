@@ -21,6 +21,7 @@ ELSEWHERE = {
     # A line begins with this: the file whose tests execute it.
     "make serve": "tests/service/test_server.py",
     "make test": ".ci/run",
+    "digits calibrate reviewed.csv": "tests/test_using.py",
     "make data": "tests/training/test_download.py",
     "curl -s localhost:8000/v2/": "tests/test_k8s.py",
 }

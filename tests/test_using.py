@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from service.cli import main
 from tests.processes import Server, serving
 from tests.programs import need
 
@@ -46,6 +47,18 @@ def test_each_line_for_the_shell_works(server: Server, line: str) -> None:
 @pytest.mark.parametrize("code", blocks("python"))
 def test_each_program_works(server: Server, code: str) -> None:
     assert run(server, sys.executable, "-c", code).startswith("7")
+
+
+def test_calibrate_prints_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two thousand readings; of the 250 least sure every tenth was wrong."""
+    rows = [f"{1 - 0.0002 * n:.4f},{int(n < 1750 or n % 10 > 0)}" for n in range(2000)]
+    path = tmp_path / "reviewed.csv"
+    path.write_text("\n".join(["confidence,correct", *rows]), encoding="utf-8")
+    [shown] = blocks("console")
+    command, output = shown.split("\n", 1)
+    assert command == "$ digits calibrate reviewed.csv"
+    main(["calibrate", str(path)])
+    assert capsys.readouterr().out == output
 
 
 def test_everything_shown_was_found() -> None:

@@ -10,6 +10,7 @@ from training.verbs import (
     calibrate,
     compare,
     data,
+    decisions,
     distil,
     ensemble,
     evaluate,
@@ -40,6 +41,7 @@ From pictures of digits to a released model, step by step:
 
 What is it worth?
 
+  decisions  measure what may pass unread: coverage and error, blank cells, letters, drawn negatives
   handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
@@ -60,6 +62,7 @@ _VERBS = (
     calibrate,
     export,
     release,
+    decisions,
     handwriting,
     baselines,
     compare,

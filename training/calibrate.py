@@ -1,46 +1,117 @@
 """Calibration: one temperature that makes confidences mean what they say, then the thresholds of the decision.
 
-The temperature divides the logits before softmax and is chosen by the negative log-likelihood of held-out digits
-(C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks", 2017). It goes into the
-exported graph; the thresholds go into the file's metadata.
+The temperature divides the logits before softmax and is chosen by the negative log-likelihood of held-out digits,
+clean and corrupted (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks", 2017). It
+goes into the exported graph; the thresholds go into the file's metadata.
 """
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisions import TARGET_ERRORS, choose_threshold
+from service.decisions import DEFAULT_DOUBT_AT, REJECT_AT, TARGET_ERRORS, choose_threshold
 from training.data import Digits
+from training.mixture import make_mixed_negatives, make_mixture
 from training.runs import Run
 from training.train import predict_logits
 
 # Wider than any network needs: at the bounds something else is wrong.
 TEMPERATURES = (0.05, 20.0)
+# What the temperature is fitted on: nobody knows beforehand how clean the pictures will be.
+FITTED_ON = ("clean", "corrupted")
+# Steps from the best temperature to none.
+HOLDING_BACK = 21
+# Shares of held-out digits that may be doubted, and of negatives that may not be.
+DOUBTED_DIGITS = NOT_DOUBTED_NEGATIVES = 0.01
 
 
-def calibrate_run(run: Run, held_out: Digits) -> dict[str, Any]:
-    """Fit temperature and thresholds of a run on held-out digits and write calibration.json.
+@dataclass(frozen=True)
+class Material:
+    """What runs are calibrated on: parts of digits by name, and negatives uint8 `[N, 28, 28]`."""
+
+    parts: Mapping[str, Digits]
+    negatives: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network says of labelled digits: `probabilities` float32 `[N, 10]`, `reject` float32 `[N]`."""
+
+    probabilities: NDArray[np.float32]
+    reject: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        return np.asarray(self.probabilities.max(axis=1), np.float32)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        return np.asarray(self.probabilities.argmax(axis=1) == self.labels, np.bool_)
+
+
+def make_material(held_out: Digits) -> Material:
+    """Draw once what several runs can be calibrated on."""
+    return Material(make_mixture(held_out), make_mixed_negatives(held_out))
+
+
+def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
+    """Fit temperature, thresholds and the limit of doubt of a run, and write calibration.json.
 
     Raises:
         RunError: the run has no readable model.
     """
-    from training.evaluate import load_keras_model, negative_log_likelihood
+    from training.evaluate import load_keras_model
 
-    logits = predict_logits(load_keras_model(run.model_path), held_out.images)
-    temperature = fit_temperature(logits[:, :10], held_out.labels)
-    before, _ = apply_temperature(logits, 1.0)
-    after, _ = apply_temperature(logits, temperature)
+    model = load_keras_model(run.model_path)
+    logits = {name: predict_logits(model, part.images) for name, part in material.parts.items()}
+    labels = {name: part.labels for name, part in material.parts.items()}
+    temperature = choose_temperature([(logits[name][:, :10], labels[name]) for name in FITTED_ON])
+    before, after = (
+        {name: Answers(*apply_temperature(logits[name], each), labels[name]) for name in logits}
+        for each in (1.0, temperature)
+    )
+    negatives = apply_temperature(predict_logits(model, material.negatives), temperature)[1]
+    doubt_at = choose_doubt(after["clean"].reject, negatives) if run.recipe.classes == 11 else DEFAULT_DOUBT_AT
+    thresholds = fit_thresholds(after, doubt_at)
     calibration = {
         "temperature": temperature,
-        "fitted_on": {"part": "validation", "n": len(held_out)},
-        "nll_before": negative_log_likelihood(before, held_out.labels),
-        "nll_after": negative_log_likelihood(after, held_out.labels),
-        "thresholds": fit_thresholds(after, held_out.labels),
+        "fitted_on": {name: len(labels[name]) for name in FITTED_ON},
+        "scores": {name: _scores(before[name], after[name]) for name in logits},
+        "mixture": {name: len(labels[name]) for name in labels},
+        "thresholds": thresholds,
+        "kept": {target: _kept(after, entry, doubt_at) for target, entry in thresholds.items()},
+        "doubt_at": doubt_at,
+        "doubt": _doubt(after, negatives, doubt_at),
     }
     run.write("calibration", calibration)
     return calibration
+
+
+def choose_temperature(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]]) -> float:
+    """The best temperature for all parts together, held back towards 1 until it worsens no score of any of them.
+
+    Args:
+        parts: logits float `[N, 10]` with labels `[N]`.
+    """
+    logits, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    best = fit_temperature(logits, labels)
+    before = _losses(parts, 1.0)
+    for temperature in np.geomspace(best, 1.0, HOLDING_BACK)[:-1].tolist():
+        if (_losses(parts, temperature) <= before).all():
+            return float(temperature)
+    return 1.0
+
+
+def _losses(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]], temperature: float) -> NDArray[np.float64]:
+    """Likelihood and Brier score of every part."""
+    from training.evaluate import brier_score, negative_log_likelihood
+
+    answers = [(apply_temperature(logits, temperature)[0], labels) for logits, labels in parts]
+    return np.array([score(*answer) for answer in answers for score in (negative_log_likelihood, brier_score)])
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
@@ -63,12 +134,39 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> f
     return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
 
 
-def fit_thresholds(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> dict[str, Any]:
-    """For each promised error rate, the threshold as the metadata hold it; None where none keeps the promise."""
-    confidence = probabilities.max(axis=1)
-    correct = probabilities.argmax(axis=1) == labels
-    chosen = {str(target): choose_threshold(confidence, correct, target) for target in TARGET_ERRORS}
-    return {target: asdict(threshold) if threshold else None for target, threshold in chosen.items()}
+def choose_doubt(digits: NDArray[np.floating], negatives: NDArray[np.floating]) -> float:
+    """The probability of no digit from which on a person should look.
+
+    At one end one in a hundred held-out digits is doubted, at the other one in a hundred negatives is not. The middle
+    of the two, in log-odds, leaves the same room to both, as real digits and real negatives are harder than these.
+    Where the ends cross, digits go first: no more than one in a hundred is doubted.
+
+    Args:
+        digits: the reject output `[N]` on held-out digits.
+        negatives: the same on what is no digit.
+    """
+    ends = np.quantile(digits, 1 - DOUBTED_DIGITS), np.quantile(negatives, NOT_DOUBTED_NEGATIVES)
+    odds = np.log([max(end, 1e-9) / max(1 - end, 1e-9) for end in ends])
+    return float(min(REJECT_AT, max(ends[0], 1 / (1 + np.exp(-odds.mean())))))
+
+
+def fit_thresholds(parts: Mapping[str, Answers], doubt_at: float) -> dict[str, Any]:
+    """For each promised error rate, the threshold as the metadata hold it; None where none keeps the promise.
+
+    The promise is kept on all parts together. What is doubted to be a digit is never accepted, and counts in coverage.
+    """
+    confidence, correct, reject = (
+        np.concatenate([getattr(part, name) for part in parts.values()]) for name in ("confidence", "correct", "reject")
+    )
+    sure = reject < doubt_at
+    chosen = {
+        str(target): choose_threshold(confidence[sure], correct[sure], target) if sure.any() else None
+        for target in TARGET_ERRORS
+    }
+    return {
+        target: asdict(replace(entry, coverage=entry.coverage * float(sure.mean()), n=len(sure))) if entry else None
+        for target, entry in chosen.items()
+    }
 
 
 def apply_temperature(
@@ -83,6 +181,42 @@ def apply_temperature(
     scaled = logits.astype(np.float64) / temperature
     reject = _softmax(scaled)[:, 10] if logits.shape[1] == 11 else np.zeros(len(logits))
     return _softmax(scaled[:, :10]).astype(np.float32), reject.astype(np.float32)
+
+
+def _scores(before: Answers, after: Answers) -> dict[str, float]:
+    """Likelihood and Brier score before and after the temperature."""
+    from training.evaluate import brier_score, negative_log_likelihood
+
+    return {
+        f"{name}_{when}": score(answers.probabilities, answers.labels)
+        for name, score in (("nll", negative_log_likelihood), ("brier", brier_score))
+        for when, answers in (("before", before), ("after", after))
+    }
+
+
+def _kept(parts: Mapping[str, Answers], threshold: Mapping[str, Any] | None, doubt_at: float) -> dict[str, Any]:
+    """Coverage and error of each part at the threshold that was chosen on all."""
+    if threshold is None:
+        return {}
+    kept = {}
+    for name, part in parts.items():
+        accepted = (part.confidence >= threshold["accept_at"]) & (part.reject < doubt_at)
+        wrong = int((accepted & ~part.correct).sum())
+        kept[name] = {
+            "n": len(accepted),
+            "coverage": float(accepted.mean()),
+            "error": wrong / max(int(accepted.sum()), 1),
+        }
+    return kept
+
+
+def _doubt(parts: Mapping[str, Answers], negatives: NDArray[np.float32], doubt_at: float) -> dict[str, Any]:
+    """What the limit costs: the share of each part that is doubted, and that of the negatives that is not."""
+    return {
+        "digits": {name: float((part.reject >= doubt_at).mean()) for name, part in parts.items()},
+        "negatives": len(negatives),
+        "negatives_passed": float((negatives < doubt_at).mean()),
+    }
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from PIL import Image as PillowImage
 from service.ink import find_ink
 from service.preprocessing import normalize
 from training.data import Digits
-from training.drawing import DIGITS, Generator, Image, draw, enlarge, random_writer, smooth_noise, to_mnist
+from training.drawing import DIGITS, Generator, Image, draw, enlarge, random_writer, smooth, smooth_noise, to_mnist
 from training.negatives import FAMILIES, NOT_A_DIGIT, TRAINED, is_thin_upright
 
 Floats = NDArray[np.float32]
@@ -135,11 +135,13 @@ def _lay_out(writing: Image, neighbours: Digits, rng: Generator) -> tuple[Floats
         round(height * margin)
         for margin in (rng.uniform(-0.02, 0.08, 4) if tight else rng.uniform(0.04, 0.6, 4) * rng.uniform(0.3, 1))
     )
-    ends = [round(height * end) if rng.random() < 0.28 else 0 for end in rng.uniform(0.03, 0.4, 2)]
+    ends = [round(height * end) if rng.random() < 0.32 else 0 for end in rng.uniform(0.03, 0.4, 2)]
     before, after = max(left, 0) + ends[0], max(right, 0) + ends[1]
     page = np.zeros((rows + max(top, 0) + max(bottom, 0), columns + before + after), np.float32)
     above = max(top, 0)
     page[above : above + rows, before : before + columns] = ink
+    if rng.random() < 0.12:
+        _lead_on(page, (before, above, before + columns, above + rows), rng)
     for end, side in zip(ends, ("left", "right"), strict=True):
         if end:
             _put_neighbour(page, end, side, height, neighbours, rng)
@@ -154,6 +156,28 @@ def _scale(writing: Image, height: float) -> Floats:
     size = max(2, round(writing.shape[1] * scale)), max(2, round(writing.shape[0] * scale))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(writing, size, interpolation=how), np.float32) / np.float32(255)
+
+
+def _lead_on(page: Floats, box: tuple[int, int, int, int], rng: Generator) -> None:
+    """The pen goes on from the writing to the right side of the page, or came from the left."""
+    left, top, right, bottom = box
+    to_right = rng.random() < 0.65
+    column = page[top:bottom, (right - 2 if to_right else left + 1)]
+    if not column.any():
+        return
+    reach = (page.shape[1] - right if to_right else left) * rng.uniform(0.5, 1.1)
+    start = right - 1 if to_right else left
+    y = top + int(column.argmax())
+    end = start + (reach if to_right else -reach)
+    path = np.array(
+        [
+            (start, y),
+            ((start + end) / 2, y + rng.normal(0.05, 0.1) * (bottom - top)),
+            (end, y + rng.normal(0, 0.25) * (bottom - top)),
+        ]
+    )
+    points = np.rint(smooth(path) * 16).astype(np.int32)
+    cv2.polylines(page, [points], False, 1.0, max(1, round((bottom - top) * rng.uniform(0.05, 0.12))), cv2.LINE_AA, 4)
 
 
 def _put_neighbour(page: Floats, end: int, side: str, height: float, digits: Digits, rng: Generator) -> None:

@@ -25,9 +25,9 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 class Shares:
     """Of every epoch; the rest is MNIST, augmented. `plain` is MNIST as it is."""
 
-    drawn: float = 0.14
-    negatives: float = 0.17
-    rescanned: float = 0.06
+    drawn: float = 0.15
+    negatives: float = 0.16
+    rescanned: float = 0.04
     cells: float = 0.18
     plain: float = 0.05
 

@@ -48,7 +48,7 @@ def random_writer(rng: Generator) -> Writer:
     return Writer(
         slant=float(np.clip(rng.normal(0.12, 0.22), -0.5, 0.75)),
         turn=float(rng.normal(0, 0.07)),
-        width=float(np.exp(rng.normal(0, 0.2))),
+        width=float(np.exp(rng.normal(0, 0.25))),
         proportion=float(np.exp(rng.normal(0, 0.13))),
         jitter=float(rng.uniform(0.008, 0.035)),
         pen=float(np.clip(np.exp(rng.normal(math.log(8.5), 0.33)), 3.5, 16)),
@@ -319,20 +319,25 @@ def draw_digit(label: int, rng: Generator) -> Image:
 
 
 def zero(rng: Generator) -> list[Stroke]:
-    """Closed, overlapping or open at the top, sometimes with a slash, a curl inside or a stroke that leads away."""
-    rx = rng.uniform(0.22, 0.45)
-    if rng.random() < 0.07:  # begun and ended at its foot, the pen coming from the left or leading on to the right
+    """Closed, overlapping, flat or open at the top; slashed, with a curl inside, or with a stroke that leads away."""
+    rx = rng.uniform(0.45, 0.85) if rng.random() < 0.06 else rng.uniform(0.22, 0.45)
+    form = rng.random()
+    if form < 0.06:  # begun and ended at its foot, the pen coming from the left or leading on to the right
         ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(75, 105), rng.choice([-1, 1]) * rng.uniform(345, 375), 11)
         reach, foot = rx * rng.uniform(0.5, 1.4), 1 + rng.normal(0, 0.03)
-        return [[(0.4 - reach, foot), *ring]] if rng.random() < 0.4 else [[*ring, (0.4 + reach, foot)]]
+        before: Stroke = [(0.4 - reach, foot)] if rng.random() < 0.5 else []
+        after: Stroke = [(0.4 + reach, foot)] if not before or rng.random() < 0.4 else []
+        return [[*before, *ring, *after]]
+    if form < 0.15:  # closed at its right, from where the pen goes on to the next digit
+        ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(-70, 0), -rng.uniform(350, 380), 11)
+        edge, drop = 0.4 + rx, rng.uniform(0.5, 1)
+        return [[*ring, (edge + rng.normal(0.02, 0.04), 0.3 + 0.4 * drop), (edge + rng.uniform(0.05, 0.3), drop)]]
     turning = -1 if rng.random() < 0.8 else 1
     sweep = turning * (rng.uniform(290, 335) if rng.random() < 0.15 else rng.uniform(345, 400))
-    start = rng.uniform(235, 320)
-    ring = arc((0.4, 0.5), (rx, 0.5), start, sweep, 11)
-    form = rng.random()
-    if form < 0.13:
+    ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(235, 320), sweep, 11)
+    if form < 0.27:
         ring += [(0.4 + rx * 0.9, 0.06 + rng.normal(0, 0.04)), (0.4 + rx * rng.uniform(1.1, 1.6), rng.normal(0, 0.06))]
-    elif form < 0.21:
+    elif form < 0.34:
         ring += [
             (0.4 + rng.uniform(-0.1, 0.2), rng.uniform(0.12, 0.25)),
             (0.4 + rx * rng.uniform(0.2, 0.8), rng.uniform(0.08, 0.2)),
@@ -345,7 +350,7 @@ def zero(rng: Generator) -> list[Stroke]:
 
 
 def one(rng: Generator) -> list[Stroke]:
-    """A bare stroke, or with an upstroke from short to as long as the stem, sometimes with a foot or a hook."""
+    """A bare stroke, or with an upstroke from short to as long as the stem, sometimes with a loop, a foot or a hook."""
     stem: Stroke = [(0.5, 0), (0.5 + rng.normal(0, 0.02), 0.5), (0.5 + rng.normal(0, 0.03), 1)]
     ending = rng.random()
     if ending < 0.06:  # the pen leads on to the right, or came from the left
@@ -354,14 +359,19 @@ def one(rng: Generator) -> list[Stroke]:
         stem += [(0.46 - 0.06 * rng.random(), 0.99), (0.4 - 0.15 * rng.random(), rng.uniform(0.86, 0.96))]
     if rng.random() < 0.22:
         return [stem]
-    length = rng.uniform(0.12, 0.95)
+    if rng.random() < 0.05:  # the upstroke comes down again in a narrow loop
+        low, wide = rng.uniform(0.45, 0.95), rng.uniform(0.05, 0.13)
+        return [
+            [(0.5 - rng.uniform(0.25, 0.45), low), (0.5 + wide * 0.6, 0.2), (0.5 + wide, 0.04), (0.5, 0.02), *stem[1:]]
+        ]
+    length = rng.uniform(0.12, 0.95) if rng.random() < 0.75 else rng.uniform(0.6, 1.05)
     # The longer the upstroke, the steeper: a long flat one would be the bar of a 7.
     angle = math.radians(rng.uniform(32 + 22 * length, 70 + 5 * length))
     start = (0.5 - length * math.cos(angle), length * math.sin(angle))
     middle = (0.5 - length * math.cos(angle) * 0.5, length * math.sin(angle) * 0.5 + rng.normal(0, 0.04))
     top: Stroke = [(0.5, 0), *stem] if rng.random() < 0.75 else [(0.5 - 0.04 * rng.random(), 0.02), *stem[1:]]
     strokes = [[start, middle, *top]]
-    if rng.random() < 0.25:
+    if ending >= 0.1 and rng.random() < 0.25:
         y, left, right = 1 + rng.normal(0, 0.02), rng.uniform(0.1, 0.32), rng.uniform(0.1, 0.32)
         strokes.append([(0.5 - left, y), (0.5 + right, y + rng.normal(0, 0.03))])
     return strokes
@@ -377,8 +387,8 @@ def two(rng: Generator) -> list[Stroke]:
         (0.58, 0.42),
     ]
     start = rng.random()
-    if start < 0.15:
-        depth = rng.uniform(0.2, 0.34)
+    if start < 0.18:
+        depth = rng.uniform(0.2, 0.4)
         top = [(0.34, depth - 0.1), (0.22, depth), (0.08, depth - 0.08), (0.12, 0.08), *top[2:]]
     elif start < 0.3:
         depth = rng.uniform(0.3, 0.52)
@@ -411,21 +421,35 @@ def three(rng: Generator) -> list[Stroke]:
 
 
 def four(rng: Generator) -> list[Stroke]:
-    """Open, closed or rounded, the stem long or short, crossing the bar or hanging from its end."""
+    """Open, closed or rounded, the bar high or low, the stem long or short, crossing the bar or hanging from its end."""
     bar_y, bar_end = rng.uniform(0.48, 0.72), rng.uniform(0.62, 0.98)
     stem_x, lean = rng.uniform(0.46, 0.64), rng.normal(-0.02, 0.06)
     form = rng.random()
     if form < 0.1:  # in one go: the pen hardly leaves the paper between the bar and the stem
         left, low = rng.uniform(0, 0.12), rng.uniform(0.48, 0.62)
         corner, turn = (left, low), (rng.uniform(0.5, 0.62), low - rng.uniform(0, 0.06))
+        if rng.random() < 0.4:  # like a flash
+            return [
+                [(left + rng.uniform(0.05, 0.3), 0), corner, corner, turn, turn, (turn[0] - rng.uniform(0, 0.3), 1)]
+            ]
         top_right = (turn[0] + rng.uniform(-0.02, 0.06), rng.uniform(0.1, 0.35))
         return [[(left + rng.uniform(0.05, 0.3), 0), corner, corner, turn, top_right, top_right, (turn[0] + lean, 1)]]
-    if form < 0.3:
+    if form < 0.18:  # a long slope, a low bar and hardly a stem
+        low, stem_top = rng.uniform(0.7, 0.86), rng.uniform(0.45, 0.68)
+        corner = (rng.uniform(-0.02, 0.06), low)
+        slope: Stroke = [
+            (rng.uniform(0.3, 0.62), 0),
+            corner,
+            corner,
+            (rng.uniform(0.5, 0.85), low + rng.normal(0, 0.04)),
+        ]
+        return [slope, [(stem_x - 0.08, stem_top), (stem_x - 0.08 + lean, 1)]]
+    if form < 0.36:
         left = rng.uniform(0.02, 0.2)
         bar: Stroke = [(left - 0.02, bar_y), (left - 0.02, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
         stem: Stroke = [(stem_x, rng.uniform(0, 0.55)), (stem_x + lean, rng.uniform(0.88, 1))]
         return [[(left + rng.uniform(0, 0.3), rng.uniform(0, 0.12)), *bar[rng.integers(2) :]], stem]
-    if form < 0.45:
+    if form < 0.48:
         bowl: Stroke = [
             (0.12, 0.02),
             (0.05, 0.35),
@@ -440,14 +464,14 @@ def four(rng: Generator) -> list[Stroke]:
             [(rng.uniform(0.1, 0.6), 0), corner, corner, end],
             [(end[0] + rng.uniform(0, 0.12), rng.uniform(0.05, 0.3)), end, (end[0] - rng.uniform(0, 0.3), 1)],
         ]
-    slope: Stroke = [(stem_x - rng.uniform(0, 0.15), 0), (0, bar_y), (0, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
+    slope = [(stem_x - rng.uniform(0, 0.15), 0), (0, bar_y), (0, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
     if form < 0.78:
         return [slope, [slope[0], (stem_x, 0.5), (stem_x + lean, 1)]]
     return [slope, [(stem_x, rng.uniform(0.22, 0.5)), (stem_x + lean - 0.03, 1)]]
 
 
 def five(rng: Generator) -> list[Stroke]:
-    """In one stroke, or with a bar of its own that may not quite touch."""
+    """In one stroke, angular or as an S, or with a bar of its own that may not quite touch."""
     shoulder = (rng.uniform(0.08, 0.16), rng.uniform(0.36, 0.46))
     bowl: Stroke = [
         shoulder,
@@ -459,6 +483,9 @@ def five(rng: Generator) -> list[Stroke]:
         (rng.uniform(0, 0.08), rng.uniform(0.84, 0.95)),
     ]
     start = (0.18, rng.uniform(0, 0.05))
+    if rng.random() < 0.14:  # in one bow, as an S
+        top = (rng.uniform(0.55, 0.9), rng.normal(0.05, 0.04))
+        return [[top, (0.36, 0.02), (0.13, 0.18), (0.26, 0.4), (0.52, 0.56), *bowl[4:]]]
     reach = rng.uniform(0.9, 1.4) if rng.random() < 0.15 else rng.uniform(0.5, 0.8)
     if rng.random() < 0.4:
         return [[(reach, rng.normal(0, 0.03)), start, start, *bowl]]
@@ -472,7 +499,7 @@ def five(rng: Generator) -> list[Stroke]:
 def six(rng: Generator) -> list[Stroke]:
     """A curved or nearly straight back, sometimes with a hook at its top, and a loop, large or small, at times open."""
     top, right = rng.uniform(0.35, 0.62), rng.uniform(0.5, 0.68)
-    loop = rng.uniform(0.4, 0.64)
+    loop = rng.uniform(0.3, 0.42) if rng.random() < 0.12 else rng.uniform(0.4, 0.64)
     end: Stroke = [(0.12, loop + 0.2)] if rng.random() < 0.75 else [(0.26, loop + 0.06)]
     if rng.random() < 0.1:  # the loop goes on across the back
         end = [(0.1, loop + 0.14), (-0.06 - 0.1 * rng.random(), loop + rng.uniform(0.16, 0.3))]
@@ -506,9 +533,9 @@ def seven(rng: Generator) -> list[Stroke]:
         bar = [*bar[:-2], (right, 0.03), (right + 0.08, -0.06), (right - 0.02, -0.06), (right - 0.02, 0.1)]
     strokes = [[*bar, ((right + foot) / 2 + bend, 0.48), (foot, 1)]]
     crossed = rng.random() < 0.55
-    if crossed and rng.random() < 0.2:  # the pen leads on to the right
+    if crossed and rng.random() < 0.28:  # the pen leads on to the right
         strokes[0] += [(foot + 0.06, 1.02), (foot + rng.uniform(0.15, 0.35), rng.uniform(0.9, 1.02))]
-    if crossed and rng.random() < 0.08:  # hardly a bar: the cross tells it
+    if crossed and rng.random() < 0.15:  # hardly a bar: the cross tells it
         strokes[0] = [(right - rng.uniform(0.06, 0.2), rng.normal(0.04, 0.03)), *strokes[0][len(bar) - 2 :]]
     if crossed:
         y, half, tilt = rng.uniform(0.38, 0.64), rng.uniform(0.12, 0.36), rng.normal(-0.03, 0.08)
@@ -550,6 +577,9 @@ def nine(rng: Generator) -> list[Stroke]:
     sweep = -rng.uniform(300, 350)
     loop = arc((0.36, ry), (rx, ry), rng.uniform(-35, -5), sweep, 9)
     edge, form = 0.36 + rx, rng.random()
+    if rng.random() < 0.07:  # the pen leads on to the right
+        low = edge - rng.uniform(0.02, 0.2)
+        return [[*loop, (edge, ry), (low, 0.92), (low + 0.06, 1), (low + rng.uniform(0.15, 0.35), rng.uniform(0.9, 1))]]
     if form < 0.2:
         ring = arc((0.36, ry), (rx, ry), rng.uniform(30, 125), -rng.uniform(345, 370), 10)
         return [[*ring, ring[-1], (rng.uniform(0.25, 0.5), 0.75), (rng.uniform(0.1, 0.5), 1)]]

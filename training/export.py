@@ -172,7 +172,8 @@ def metadata(run: Run, version: str, metrics: Mapping[str, Any]) -> dict[str, An
         "architecture": run.recipe.architecture,
         "labels": list(range(10)),
         "thresholds": calibration["thresholds"],
-        "calibration": {name: value for name, value in calibration.items() if name != "thresholds"},
+        "doubt_at": calibration["doubt_at"],
+        "calibration": {name: value for name, value in calibration.items() if name not in ("thresholds", "doubt_at")},
         "training": {
             "run": run.id,
             "recipe": config["recipe"],

@@ -1,6 +1,7 @@
 """Pictures of results, drawn without a display."""
 
 import io
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,45 @@ def plot_reliability(bins: Sequence[Mapping[str, float]], path: Path) -> None:
             fontsize=7,
         )
     axes.set(xlabel="stated confidence", ylabel="share of right answers", xlim=(0, 1.05), ylim=(-0.05, 1.05))
+    _save(figure, path)
+
+
+def plot_risk_coverage(curve: Sequence[Sequence[float]], promised: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """Error among the accepted against their share, with the points of the model's thresholds.
+
+    Args:
+        curve: pairs of coverage and error.
+        promised: by promised error rate, `coverage` and `error` at its threshold.
+        path: where the picture goes.
+    """
+    figure, axes = _figure(6.5, 4.5)
+    axes.plot([coverage for coverage, _ in curve], [risk for _, risk in curve], color="tab:blue")
+    for target, at in promised.items():
+        if at.get("accepted"):
+            axes.plot(at["coverage"], at["error"], "o", label=f"threshold for {float(target):.1%}")
+    axes.set(xlabel="coverage: share accepted", ylabel="risk: error among the accepted", xlim=(0.8, 1.005))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.2%}")
+    axes.legend()
+    _save(figure, path)
+
+
+def plot_confidences(counts: Mapping[str, Sequence[float]], path: Path) -> None:
+    """How often each confidence is given, to right answers and to wrong ones, on a logarithmic scale.
+
+    Args:
+        counts: `edges` of the bins, and the numbers of `right` and `wrong` answers in each.
+        path: where the picture goes.
+    """
+    edges = counts["edges"]
+    figure, axes = _figure(7, 3.5)
+    place = np.arange(len(edges) - 1)
+    for shift, name, colour in ((-0.2, "right", "tab:blue"), (0.2, "wrong", "tab:red")):
+        axes.bar(place + shift, counts[name], 0.4, label=name, color=colour)
+    names = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)]
+    axes.set_xticks(place, names, rotation=35, ha="right", fontsize=8)
+    axes.set(yscale="log", ylim=(0.5, None), xlabel="confidence", ylabel="digits")
+    axes.legend()
     _save(figure, path)
 
 

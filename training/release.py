@@ -78,7 +78,8 @@ def model_card(record: Mapping[str, Any], size: int) -> str:
         "per_class": _class_table(metrics["test"]["per_class"]),
         "parity": _parity_in_words(metrics["parity"]),
         "temperature": f"{record['calibration']['temperature']:.3f}",
-        "nll": f"{record['calibration']['nll_before']:.4f} to {record['calibration']['nll_after']:.4f}",
+        "scores": _scores_table(record["calibration"]),
+        "doubt": _doubt_in_words(record),
         "thresholds": _threshold_table(record["thresholds"]),
         "reject_limit": _REJECT_LIMITS[recipe["classes"]],
         "hashes": "\n".join(f"| `{name}` | `{value}` |" for name, value in training["data"]["hashes"].items()),
@@ -168,6 +169,24 @@ def _threshold_table(thresholds: Mapping[str, Mapping[str, Any] | None]) -> str:
         if entry
         else f"| {float(target):.1%} | none keeps the promise: nothing is accepted | - | - | - | - |"
         for target, entry in thresholds.items()
+    )
+
+
+def _scores_table(calibration: Mapping[str, Any]) -> str:
+    """One row for each part of what was calibrated on."""
+    names = ("nll_before", "nll_after", "brier_before", "brier_after")
+    return "\n".join(
+        f"| {part} | {calibration['mixture'][part]:,} | {' | '.join(f'{scores[name]:.4f}' for name in names)} |"
+        for part, scores in calibration["scores"].items()
+    )
+
+
+def _doubt_in_words(record: Mapping[str, Any]) -> str:
+    doubt = record["calibration"]["doubt"]
+    shares = ", ".join(f"{share:.2%} of {part}" for part, share in doubt["digits"].items())
+    return (
+        f"A reading whose `reject` is {record['doubt_at']:.4f} or more is not accepted: that is {shares} digits, and all but "
+        f"{doubt['negatives_passed']:.2%} of {doubt['negatives']:,} drawn negatives."
     )
 
 

@@ -2,7 +2,7 @@
 
 A section is a function from the material to a title and blocks of text, tables and pictures; SECTIONS lists them in
 the order of the page. One that finds nothing to tell returns None. The Markdown holds the same texts and tables;
-pictures are in the HTML page only, inside the file, so that the page can be sent around.
+most pictures are in the HTML page only, inside the file, so that the page can be sent around.
 """
 
 import base64
@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training import plots
+from training import decided, plots
 from training.baselines import BASELINES
+from training.blocks import Block, Code, Picture, Section, Table, Text
 from training.compare import Record, Row, Significance, compare, significance
 from training.errors import RunError
 from training.evaluate import accuracy_of
@@ -25,51 +26,11 @@ from training.runs import write_bytes
 
 
 @dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """Cells as texts; all columns but the first are set to the right."""
-
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Code:
-    """Commands to type."""
-
-    lines: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A PNG file, with what there is to see in it."""
-
-    path: Path
-    caption: str
-
-
-Block = Text | Table | Code | Picture
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it."""
-
-    title: str
-    blocks: Sequence[Block]
-
-
-@dataclass(frozen=True)
 class Material:
     """What sections are made of: records and figures, and where runs keep their pictures and sections may draw theirs.
 
-    `figures` are measurements of the released model by the name of their file, such as `handwriting`.
+    `figures` are measurements of the released model by the name of their file, such as `handwriting`; `plots` is where
+    pictures go that the Markdown shows too.
     """
 
     records: Sequence[Record]
@@ -78,6 +39,7 @@ class Material:
     figures: Mapping[str, Any] = field(default_factory=dict)
     rows: Sequence[Row] = field(default_factory=list)
     against_best: dict[str, Significance] = field(default_factory=dict)
+    plots: Path = Path("docs/plots")
 
     @property
     def best(self) -> Row:
@@ -102,7 +64,8 @@ def write_report(records: Sequence[Record], figures: Mapping[str, Any], runs: Pa
     """
     rows = compare(records)
     with tempfile.TemporaryDirectory() as scratch:
-        material = Material(records, runs, Path(scratch), figures, rows, significance(rows))
+        folder = markdown.parent / "plots"
+        material = Material(records, runs, Path(scratch), figures, rows, significance(rows), folder)
         sections = [section for make in SECTIONS if (section := make(material))]
         write_bytes(page, to_html(sections).encode())
     write_bytes(markdown, to_markdown(sections).encode())
@@ -199,6 +162,38 @@ def corrupted(material: Material) -> Section | None:
 
 def _model(figures: Mapping[str, Any]) -> str:
     return f"{figures['model']['version']} (sha256 {figures['model']['sha256'][:12]}...)"
+
+
+def passing_unread(material: Material) -> Section | None:
+    """Coverage and error on MNIST test."""
+    figures = material.figures.get("decisions")
+    return decided.passing_unread(figures, material.plots) if figures else None
+
+
+def confidences(material: Material) -> Section | None:
+    """Calibration on clean and corrupted digits."""
+    figures = material.figures.get("decisions")
+    if not figures:
+        return None
+    run = next((each for each in material.records if each["id"] == figures["model"]["run"]), {})
+    return decided.confidences(figures, run.get("calibration", {}), material.plots)
+
+
+def photos(material: Material) -> Section | None:
+    """Coverage and error on photos."""
+    figures = material.figures.get("decisions", {})
+    return decided.photos(figures) if "photos" in figures else None
+
+
+def no_digits(material: Material) -> Section | None:
+    """Blank cells, letters and drawn negatives."""
+    figures = material.figures.get("decisions")
+    return decided.no_digits(figures) if figures else None
+
+
+def reject_cost(material: Material) -> Section | None:
+    """What the reject output costs in accuracy."""
+    return decided.reject_cost(material.records)
 
 
 def comparison(material: Material) -> Section:
@@ -352,6 +347,7 @@ def repeat(material: Material) -> Section:
         "python -m training calibrate RUN && python -m training export RUN   # for each run",
         "python -m training evaluate --record docs/runs RUN                   # for each run",
         "python -m training baselines --record docs/runs",
+        "python -m training decisions --record docs/figures --photos FOLDER --negatives FOLDER",
         "python -m training compare --time",
         "python -m training report",
     ]
@@ -374,6 +370,11 @@ SECTIONS: list[SectionMaker] = [
     mistakes,
     hard_digits,
     calibration,
+    passing_unread,
+    confidences,
+    photos,
+    no_digits,
+    reject_cost,
     learning,
     mobile,
     repeat,
@@ -384,7 +385,7 @@ def to_markdown(sections: Sequence[Section]) -> str:
     """Texts and tables as Markdown."""
     lines = ["# Accuracy", "", "Written by `python -m training report`; change the code, not this page.", ""]
     for section in sections:
-        blocks = [block for block in section.blocks if not isinstance(block, Picture)]
+        blocks = [block for block in section.blocks if not isinstance(block, Picture) or block.link]
         if blocks:
             lines += [f"## {section.title}", ""]
         for block in blocks:
@@ -436,7 +437,8 @@ def _markdown(block: Block) -> list[str]:
         return [block.text]
     if isinstance(block, Code):
         return ["```", *block.lines, "```"]
-    assert isinstance(block, Table)
+    if isinstance(block, Picture):
+        return [f"![{block.caption}]({block.link})"]
     header = f"| {' | '.join(block.header)} |"
     return [header, "|---|" + "--:|" * (len(block.header) - 1), *(f"| {' | '.join(row)} |" for row in block.rows)]
 

@@ -32,8 +32,9 @@ def completed(shell: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ('digits ""', {"serve", "predict", "info", "completion"}),
+        ('digits ""', {"serve", "predict", "calibrate", "info", "completion"}),
         ("digits pre", {"predict"}),
+        ("digits calibrate --tar", {"--target-error"}),
         ("digits predict --for", {"--format"}),
         ('digits predict --format ""', {"table", "jsonl", "csv"}),
         ("digits serve --wo", {"--workers"}),

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from service.decisions import (
     accept_at_for,
     choose_threshold,
     decide,
+    least_readings,
     wilson_interval,
     wilson_upper,
 )
@@ -25,6 +28,9 @@ from service.decisions import (
         (("cut_off",), 0.99, 0.0, Decision.REVIEW, (Reason.CUT_OFF,)),
         (("multiple_digits",), 0.99, 0.0, Decision.REVIEW, (Reason.MULTIPLE_DIGITS,)),
         ((), 0.99, 0.6, Decision.REJECT, (Reason.NOT_A_DIGIT,)),
+        ((), 0.99, 0.2, Decision.REVIEW, (Reason.NOT_A_DIGIT,)),
+        ((), 0.99, 0.19, Decision.ACCEPT, ()),
+        (("cut_off",), 0.8, 0.2, Decision.REVIEW, (Reason.NOT_A_DIGIT, Reason.CUT_OFF, Reason.AMBIGUOUS)),
         (("multiple_digits",), 0.99, 0.6, Decision.REJECT, (Reason.NOT_A_DIGIT, Reason.MULTIPLE_DIGITS)),
         (("blank",), 0.0, 1.0, Decision.REJECT, (Reason.BLANK,)),
     ],
@@ -32,7 +38,23 @@ from service.decisions import (
 def test_each_cause_leads_to_its_decision_and_reasons(
     noticed: tuple[str, ...], confidence: float, reject: float, decision: Decision, reasons: tuple[Reason, ...]
 ) -> None:
-    assert decide(noticed, confidence, reject, accept_at=0.9) == (decision, reasons)
+    assert decide(noticed, confidence, reject, accept_at=0.9, doubt_at=0.2) == (decision, reasons)
+
+
+def test_no_reason_is_given_exactly_where_a_reading_is_accepted() -> None:
+    """Over a grid of everything that decides, each reason taken from the closed set at most once."""
+    seen = set()
+    for noticed in ((), ("blank",), ("cut_off",), ("multiple_digits", "cut_off"), ("low_contrast",), ("line_removed",)):
+        for confidence, reject in itertools.product((0.1, 0.9, 0.95, 1.0), (0.0, 0.2, 0.5, 1.0)):
+            decision, reasons = decide(noticed, confidence, reject, accept_at=0.95, doubt_at=0.2)
+            assert (decision is Decision.ACCEPT) == (not reasons)
+            assert len(set(reasons)) == len(reasons)
+            seen |= set(reasons)
+    assert seen == set(Reason)
+
+
+def test_a_doubt_beyond_the_limit_of_rejection_changes_nothing() -> None:
+    assert decide((), 1.0, 0.6, accept_at=0.9, doubt_at=0.9)[0] is Decision.REJECT
 
 
 def test_the_bound_agrees_with_published_values() -> None:
@@ -67,6 +89,13 @@ def test_equal_confidences_are_accepted_together() -> None:
 
 def test_too_few_readings_promise_nothing() -> None:
     assert choose_threshold(np.full(50, 0.99), np.ones(50, bool), 0.001) is None
+
+
+@pytest.mark.parametrize("target", [0.01, 0.005, 0.001])
+def test_the_least_number_of_readings_is_the_first_that_can_promise(target: float) -> None:
+    least = least_readings(target)
+    assert choose_threshold(np.full(least, 0.9), np.ones(least, bool), target) is not None
+    assert choose_threshold(np.full(least - 1, 0.9), np.ones(least - 1, bool), target) is None
 
 
 def test_without_a_threshold_nothing_is_accepted() -> None:

@@ -1,4 +1,6 @@
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -93,6 +95,59 @@ def test_the_first_frame_of_an_animation_counts() -> None:
 def test_large_jpeg_is_decoded_at_a_reduced_size() -> None:
     data = encode(draw_digit(size=3000), "JPEG")
     assert min(images.decode(data).size) in range(images.DRAFT_SIDE, 2 * images.DRAFT_SIDE + 2)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "LAB", "I;16", "I", "F"])
+def test_large_pictures_of_every_mode_are_reduced_as_their_averages(mode: str) -> None:
+    digit = draw_digit(ink=0, paper=255, size=1500)
+    if mode in ("I;16", "I", "F"):
+        samples = np.asarray(digit).astype(np.uint16) * 257
+        image = Image.fromarray(samples if mode == "I;16" else samples.astype(np.int32 if mode == "I" else np.float32))
+    elif mode == "LAB":
+        image = Image.merge("LAB", (digit, Image.new("L", digit.size, 128), Image.new("L", digit.size, 128)))
+    else:
+        image = digit.convert(mode)
+    decoded = images.decode(encode(image, "TIFF"))
+    assert decoded.size == (375, 375)
+    assert np.abs(np.asarray(decoded.convert("L")).astype(int) - np.asarray(digit.reduce(4))).max() <= 2
+
+
+def test_a_large_picture_is_turned_upright_too() -> None:
+    digit = draw_digit(7, size=1500)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    decoded = grey(encode(digit.transpose(Image.Transpose.ROTATE_90), exif=exif))
+    assert np.abs(decoded - np.asarray(digit.reduce(4))).max() <= 1
+
+
+def test_very_long_pictures_are_reduced_to_a_bounded_number_of_pixels() -> None:
+    width, height = images.decode(encode(Image.new("1", (60_000, 300), 1))).size
+    assert width * height < 2 * images.DRAFT_PIXELS
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "LA"), ("TIFF", "F"), ("WEBP", "RGBA")])
+def test_decoding_holds_few_copies_of_a_large_picture(kind: str, mode: str) -> None:
+    """In bytes a pixel: four in the picture as Pillow decodes it, WebP's library four such; strips on top."""
+    side = 2000
+    data = encode(Image.new("L", (side, side)).convert(mode), kind, **{"lossless": True} if kind == "WEBP" else {})
+    script = (
+        "import resource, sys\n"
+        "from service import images\n"
+        "data = sys.stdin.buffer.read()\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "before = peak()\n"
+        "images.decode(data)\n"
+        "print(peak() - before)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
+    assert int(run.stdout) < (22 if kind == "WEBP" else 8) * side * side
+
+
+def test_less_of_a_webp_is_allowed_since_it_decodes_in_whole() -> None:
+    picture = draw_digit(size=100)
+    assert images.decode(encode(picture), max_pixels=10_000)
+    with pytest.raises(TooLarge, match="at most 5000 pixels of a WebP"):
+        images.decode(encode(picture, "WEBP"), max_pixels=10_000)
 
 
 def test_pixel_limit_is_checked_on_the_full_size_before_decoding() -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from service.ink import Ink, find_ink
 from service.preprocessing import normalize
@@ -106,6 +106,27 @@ def test_a_neighbour_that_touches_is_cut_off() -> None:
     assert overlap(reading(touching), reading(draw_digit(4, height=0.7))) > 0.6
 
 
+def test_a_rim_of_repeated_pixels_is_left_out() -> None:
+    """A stroke or a smudge at the rim would be drawn out into streaks."""
+    cell = draw_digit(5, height=0.8)
+    ImageDraw.Draw(cell).line((0, 99, 30, 80), fill=20, width=6)
+    pixels = np.asarray(with_grain(cell))
+    padded = find_ink(Image.fromarray(np.pad(pixels, ((0, 20), (30, 0)), "edge")))
+    plain = find_ink(Image.fromarray(pixels))
+    assert (padded.density == plain.density).all()
+    assert padded.offset == (30, 0)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_ends_of_round_neighbours_that_touch_are_cut_off(side: int) -> None:
+    """Two arcs that meet have no thin stroke between them, but a valley above and below."""
+    alone = pictures.draw(0, 100, pen=0.1)
+    two = Image.new("L", (200, 100), 250)
+    for left in (50, 50 + side * 39):
+        two.paste(ImageChops.darker(alone, two.crop((left, 0, left + 100, 100))), (left, 0))
+    assert overlap(reading(two.crop((65, 5, 135, 95))), reading(alone)) > 0.7
+
+
 def test_parts_of_a_broken_digit_stay_together() -> None:
     broken = draw_digit(5)
     ImageDraw.Draw(broken).rectangle((0, 28, 99, 33), fill=240)
@@ -122,6 +143,25 @@ def test_two_digits_are_noticed() -> None:
 
 def test_a_digit_cut_by_the_rim_is_noticed() -> None:
     assert "cut_off" in find_ink(draw_digit(5).crop((0, 0, 100, 65))).noticed
+
+
+@pytest.mark.parametrize("digit", [4, 5, 7])
+@pytest.mark.parametrize("scale", [40, 100, 300])
+def test_a_whole_digit_is_not_cut_off_however_tight_the_crop(digit: int, scale: int) -> None:
+    """The box is drawn around all ink that a pen with a round tip left, at the first pixel darker than paper."""
+    drawn = pictures.draw(digit, 400)
+    whole = drawn.crop(drawn.point(lambda level: 255 * (level < 240)).getbbox())
+    whole.thumbnail((scale, scale))
+    assert "cut_off" not in find_ink(whole).noticed
+
+
+@pytest.mark.parametrize("digit", range(10))
+@pytest.mark.parametrize("turn", [0, 180])
+def test_a_digit_that_lost_a_fifth_at_the_rim_is_cut_off(digit: int, turn: int) -> None:
+    drawn = pictures.draw(digit, 120).rotate(turn)
+    _, top, _, bottom = drawn.point(lambda level: 255 * (level < 128)).getbbox() or (0, 0, 0, 0)
+    cut = drawn.crop((0, 0, drawn.width, bottom - (bottom - top) // 5))
+    assert "cut_off" in find_ink(cut).noticed
 
 
 def test_the_map_says_where_in_the_picture_it_lies() -> None:

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from service.paper import best_channel, count_levels, find_residue, threshold_otsu
+from service.paper import Counts, best_channel, count_levels, find_residue, threshold_otsu
 from tests.service.drawings import draw_digit, with_grain, with_shadow
 
 
 def test_otsu_separates_two_classes_in_the_middle_of_the_gap() -> None:
     counts = np.zeros(256, np.intp)
     counts[10], counts[200] = 900, 100
-    threshold, separability = threshold_otsu(counts)
+    threshold, separability = threshold_otsu(Counts(counts))
     assert threshold in range(100, 110)
     assert separability == pytest.approx(1.0)
 
@@ -27,7 +27,7 @@ def test_ink_stands_out_whatever_the_polarity_light_and_grain(change, invert: bo
     residue = find_residue(ImageOps.invert(picture) if invert and change is not with_shadow else picture)
     ink = np.asarray(digit) < 128
     assert residue.levels[ink].min() > 2 * residue.levels[~ink].max()
-    assert (residue.counts == count_levels(residue.levels)).all()
+    assert (residue.counts.counts == count_levels(residue.levels).counts).all()
 
 
 def test_grain_is_measured_on_the_paper_and_not_on_the_ink() -> None:

@@ -23,11 +23,11 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="session")
 def exported_run(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> Run:
     """One small run, trained, calibrated and exported; tests read it and change nothing in it."""
-    from training.calibrate import calibrate_run
+    from training.calibrate import calibrate_run, make_material
     from training.export import export_run
     from training.train import train_run
 
     run = train_run(tmp_path_factory.mktemp("runs"), dataset, TINY, seed=0, h5=True)
-    calibrate_run(run, dataset.validation)
+    calibrate_run(run, make_material(dataset.validation))
     export_run(run, dataset.test)
     return run

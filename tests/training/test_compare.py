@@ -109,7 +109,7 @@ def test_of_two_equally_good_the_faster_is_worth_its_cost() -> None:
 def test_every_section_tells_something_and_a_new_one_is_a_function(tmp_path: Path) -> None:
     records = [record("lenet5", 0, [1, 2]), record("knn", 0, [2])]
     rows = compare(records)
-    material = Material(records, tmp_path, tmp_path, rows, significance(rows))
+    material = Material(records, tmp_path, tmp_path, {}, rows, significance(rows))
     sections = [section for make in SECTIONS if (section := make(material))]
     sections.append(Section("Photos <here>", [Text("a | b & c")]))
     page, text = to_html(sections), to_markdown(sections)

@@ -23,6 +23,7 @@ VERBS = (
     "calibrate",
     "export",
     "release",
+    "decisions",
     "baselines",
     "compare",
     "report",
