@@ -151,6 +151,9 @@ class Generator:
         while self._pending and time.perf_counter() < until:
             await asyncio.sleep(0.01)
         self.result.failures["no answer"] += self._pending
+        for connection in [*self._idle]:
+            if connection.transport is not None:
+                connection.transport.close()
         return self.result
 
     def answered(self, connection: Connection, status: int, latency: float, head: bytes) -> None:

@@ -36,6 +36,9 @@ SECOND_HEIGHT = 0.5
 WIDE = 0.95
 CUT_ZONE = 0.36
 MAX_CUT = 0.3
+# Of the height, by how much ink is less high at a valley than nearer to the rim, where a neighbour begins, and how
+# high it is there at most, as part of the digit.
+MIN_RISE, MAX_VALLEY = 0.1, 0.9
 # Of the height, the least width that is left of a digit when its neighbours are cut off.
 MIN_WIDTH = 0.2
 
@@ -154,24 +157,51 @@ def _is_second(mark: Mark, box: Box, shape: tuple[int, ...]) -> bool:
 
 
 def _between_neighbours(mask: Mask, box: Box) -> slice | None:
-    """The columns between neighbours that touch the digit, where ink is wide and runs to the left or right rim."""
+    """The columns between neighbours that touch the digit, where its ink runs to the left or right rim."""
     height, width = mask.shape
     left, top, right, bottom = box
     tall = bottom - top
-    if right - left <= WIDE * tall or (left > 0 and right < width) or tall == height:
+    if (left > 0 and right < width) or tall == height:
         return None
-    cost = _cost_of_cut(mask[top:bottom])
-    zone = int(CUT_ZONE * width)
-    start, stop = 0, width
-    if left == 0 and zone > 0:
-        column = zone - 1 - int(cost[:zone][::-1].argmin())
-        start = column if cost[column] <= MAX_CUT * tall else 0
-    if right == width and zone > 0:
-        column = width - zone + int(cost[width - zone :].argmin())
-        stop = column if cost[column] <= MAX_CUT * tall else width
+    ink = mask[top:bottom]
+    wide = right - left > WIDE * tall
+    start = _cut(ink, wide=wide) if left == 0 else 0
+    stop = width - _cut(ink[:, ::-1], wide=wide) if right == width else width
     if stop - start == width or stop - start < MIN_WIDTH * tall:
         return None
     return slice(start, stop)
+
+
+def _cut(ink: Mask, *, wide: bool) -> int:
+    """How many of the first columns, from the rim on, to cut off a digit's rows `[height, width]` of a mask.
+
+    Either where ink that is too wide for one digit is a single thin stroke, or at a valley: where two digits touch,
+    the ink is less high than on both sides.
+    """
+    tall, zone = len(ink), int(CUT_ZONE * ink.shape[1])
+    if zone == 0:
+        return 0
+    reach = _reach(ink)
+    cuts = []
+    if wide:
+        cost = _cost_of_cut(ink[:, :zone])
+        thin = _last_least(cost)
+        cuts += [thin] if cost[thin] <= MAX_CUT * tall else []
+    valley = _last_least(reach[:zone])
+    rise = int(reach[: valley + 1].max()) - int(reach[valley])
+    if rise >= MIN_RISE * tall and reach[valley] <= MAX_VALLEY * int(reach[valley:].max()):
+        cuts.append(valley)
+    return min(cuts, key=lambda column: int(reach[column]), default=0)
+
+
+def _last_least(values: NDArray[np.int_]) -> int:
+    return len(values) - 1 - int(values[::-1].argmin())
+
+
+def _reach(ink: Mask) -> NDArray[np.int_]:
+    """In every column the rows from the uppermost to the lowest ink; 0 where there is none."""
+    rows: NDArray[np.int_] = len(ink) - ink.argmax(axis=0) - ink[::-1].argmax(axis=0)
+    return rows * ink.any(axis=0)
 
 
 def _cost_of_cut(ink: Mask) -> NDArray[np.int_]:

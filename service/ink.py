@@ -15,6 +15,7 @@ from service.cuts import is_cut_off
 from service.focus import MIN_AREA, Digit, find_digit
 from service.lines import INSIDE, find_frame, find_lines
 from service.marks import Box, Mask
+from service.padding import find_unpadded
 from service.paper import Counts, Grey, Residue, count_levels, dilate, find_residue, rim, threshold_otsu
 
 # Longer side, in pixels, to which a picture is reduced at least before it is searched for ink.
@@ -88,6 +89,10 @@ def find_ink(image: Image.Image) -> Ink:
         tiny = _on_spotless_paper(image)
         if tiny is not None:
             return tiny
+    unpadded = find_unpadded(image)
+    if unpadded is not None:
+        inner = find_ink(image.crop(unpadded))
+        return replace(inner, offset=(inner.offset[0] + unpadded[0], inner.offset[1] + unpadded[1]))
     ink = _look(image)
     if ink.box is None or ink.scale == 1 or _longer(ink.box) >= FINE_SIDE:
         return ink

@@ -38,7 +38,7 @@ _SMALL_FORM_BYTES = 4 * 2**20
 _PATIENCE_SECONDS = 10.0
 _MIN_BYTES_PER_SECOND = 16 * 1024
 # Who keeps a reader waiting for longer than this gives up its place to others until its body is here.
-_PROMPT_SECONDS = 0.25
+_PROMPT_SECONDS = 0.05
 
 _FORM, _JSON = "multipart/form-data", "application/json"
 _ZIP = ("application/zip", "application/x-zip-compressed")

@@ -48,7 +48,7 @@ def random_writer(rng: Generator) -> Writer:
     return Writer(
         slant=float(np.clip(rng.normal(0.12, 0.22), -0.5, 0.75)),
         turn=float(rng.normal(0, 0.07)),
-        width=float(np.exp(rng.normal(0, 0.2))),
+        width=float(np.exp(rng.normal(0, 0.25))),
         proportion=float(np.exp(rng.normal(0, 0.13))),
         jitter=float(rng.uniform(0.008, 0.035)),
         pen=float(np.clip(np.exp(rng.normal(math.log(8.5), 0.33)), 3.5, 16)),
@@ -325,7 +325,9 @@ def zero(rng: Generator) -> list[Stroke]:
     if form < 0.06:  # begun and ended at its foot, the pen coming from the left or leading on to the right
         ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(75, 105), rng.choice([-1, 1]) * rng.uniform(345, 375), 11)
         reach, foot = rx * rng.uniform(0.5, 1.4), 1 + rng.normal(0, 0.03)
-        return [[(0.4 - reach, foot), *ring]] if rng.random() < 0.4 else [[*ring, (0.4 + reach, foot)]]
+        before: Stroke = [(0.4 - reach, foot)] if rng.random() < 0.5 else []
+        after: Stroke = [(0.4 + reach, foot)] if not before or rng.random() < 0.4 else []
+        return [[*before, *ring, *after]]
     if form < 0.15:  # closed at its right, from where the pen goes on to the next digit
         ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(-70, 0), -rng.uniform(350, 380), 11)
         edge, drop = 0.4 + rx, rng.uniform(0.5, 1)
@@ -385,8 +387,8 @@ def two(rng: Generator) -> list[Stroke]:
         (0.58, 0.42),
     ]
     start = rng.random()
-    if start < 0.15:
-        depth = rng.uniform(0.2, 0.34)
+    if start < 0.18:
+        depth = rng.uniform(0.2, 0.4)
         top = [(0.34, depth - 0.1), (0.22, depth), (0.08, depth - 0.08), (0.12, 0.08), *top[2:]]
     elif start < 0.3:
         depth = rng.uniform(0.3, 0.52)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from service.ink import Ink, find_ink
 from service.preprocessing import normalize
@@ -104,6 +104,27 @@ def test_a_neighbour_that_touches_is_cut_off() -> None:
     touching = draw_digit(4, height=0.7)
     ImageDraw.Draw(touching).line((73, 54, 99, 50), fill=20, width=6)
     assert overlap(reading(touching), reading(draw_digit(4, height=0.7))) > 0.6
+
+
+def test_a_rim_of_repeated_pixels_is_left_out() -> None:
+    """A stroke or a smudge at the rim would be drawn out into streaks."""
+    cell = draw_digit(5, height=0.8)
+    ImageDraw.Draw(cell).line((0, 99, 30, 80), fill=20, width=6)
+    pixels = np.asarray(with_grain(cell))
+    padded = find_ink(Image.fromarray(np.pad(pixels, ((0, 20), (30, 0)), "edge")))
+    plain = find_ink(Image.fromarray(pixels))
+    assert (padded.density == plain.density).all()
+    assert padded.offset == (30, 0)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_ends_of_round_neighbours_that_touch_are_cut_off(side: int) -> None:
+    """Two arcs that meet have no thin stroke between them, but a valley above and below."""
+    alone = pictures.draw(0, 100, pen=0.1)
+    two = Image.new("L", (200, 100), 250)
+    for left in (50, 50 + side * 39):
+        two.paste(ImageChops.darker(alone, two.crop((left, 0, left + 100, 100))), (left, 0))
+    assert overlap(reading(two.crop((65, 5, 135, 95))), reading(alone)) > 0.7
 
 
 def test_parts_of_a_broken_digit_stay_together() -> None:
