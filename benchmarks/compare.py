@@ -243,9 +243,9 @@ def _drive(
 ) -> dict[str, Any]:
     """Warm up, then measure."""
     path = _path(server, load)
-    _wrk(server, path, bodies, load.connections, 1, core)
+    wrk(server, path, bodies, load.connections, 1, core)
     before, callers_before, started = usage.cpu_seconds(), _cpu_of_children(), time.perf_counter()
-    result = _wrk(server, path, bodies, load.connections, seconds, core)
+    result = wrk(server, path, bodies, load.connections, seconds, core)
     took = time.perf_counter() - started
     return {
         "requests_per_second": result["requests"] / result["seconds"],
@@ -262,17 +262,32 @@ def _path(server: Server, load: Load) -> str:
     return server.path if load.items == 1 else f"{server.path}/batch"
 
 
-def _wrk(
+def wrk(
     server: Server, path: str, bodies: Bodies, connections: int, seconds: float, core: str = CLIENT_CORE
 ) -> dict[str, Any]:
+    """Send the bodies in turn for so many seconds; what wrk says of it. Raises RuntimeError where a request failed."""
     script = Path(__file__).with_name("cycle.lua")
-    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), _URL + path]
+    command = [
+        "taskset",
+        "-c",
+        core,
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(script),
+        _URL + path,
+    ]
     environ = _environ() | {"BENCH_BODIES": str(bodies.listing), "BENCH_TYPE": bodies.content_type}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if result["failed"] or not result["requests"]:
+    if result["failed"]:
         raise RuntimeError(f"{server.name} failed {result['failed']} of {result['requests']} requests")
-    return result
+    # On a busy machine the first large batch may take longer than that.
+    return result if result["requests"] else wrk(server, path, bodies, connections, 2 * seconds, core)
 
 
 def _environ() -> dict[str, str]:
@@ -344,7 +359,7 @@ def _probes(experiment: Experiment) -> None:
     """How soon a probe is answered while batches of 256 keep the service busy."""
     bodies = experiment.bodies("JSON", "64", min(256, experiment.options.pictures))
     seconds = 3 * experiment.options.seconds
-    with running(DIGITS), _busy(lambda: _wrk(DIGITS, "/predict/batch", bodies, 4, seconds)):
+    with running(DIGITS), _busy(lambda: wrk(DIGITS, "/predict/batch", bodies, 4, seconds)):
         time.sleep(0.5)
         latencies = sorted(_probe_until(time.monotonic() + seconds - 1))
     experiment.add(

@@ -26,7 +26,7 @@ class Server:
     command: tuple[str, ...]
     packages: tuple[str, ...] = ()
     path: str = "/predict"
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def url(self) -> str:

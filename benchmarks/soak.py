@@ -61,20 +61,21 @@ class Slope:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__.splitlines()[0])
     parser.add_argument("--requests", type=int, default=500_000)
+    parser.add_argument("--minutes", type=float, default=60, help="at most, for each of the two")
     parser.add_argument("--leak-requests", type=int, default=100_000, help="with the planted leak")
     options = parser.parse_args(arguments)
-    sound = _soak(SERVE, options.requests)
-    leaking = _soak((sys.executable, "-c", LEAKING), options.leak_requests)
+    sound = _soak(SERVE, options.requests, options.minutes)
+    leaking = _soak((sys.executable, "-c", LEAKING), options.leak_requests, options.minutes)
     print(json.dumps({"machine": machine(), "sound": sound, "leak of 100 bytes": leaking}, indent=1))
     return 1 if sound["grows"] or not leaking["grows"] else 0
 
 
-def _soak(command: Sequence[str], count: int) -> dict[str, Any]:
+def _soak(command: Sequence[str], count: int, minutes: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch, running(command=command) as instance:
         url = f"{instance.url}/predict"
         loop = Loop(url, _mixed(url, Path(scratch)), CONNECTIONS)
-        samples = asyncio.run(_watch(instance, loop, count))
-    warm = samples[samples[:, 0] >= WARM_UP * count]
+        samples = asyncio.run(_watch(instance, loop, count, 60 * minutes))
+    warm = samples[samples[:, 0] >= WARM_UP * loop.done]
     slope = fit(warm[:, 0], warm[:, 1])
     return {
         "requests": loop.done,
@@ -89,10 +90,10 @@ def _soak(command: Sequence[str], count: int) -> dict[str, Any]:
     }
 
 
-async def _watch(instance: Instance, loop: Loop, count: int) -> np.ndarray:
+async def _watch(instance: Instance, loop: Loop, count: int, seconds: float) -> np.ndarray:
     """Requests answered and resident bytes, `[samples, 2]`, twice a second."""
     samples = []
-    load = asyncio.ensure_future(loop.run(requests=count))
+    load = asyncio.ensure_future(loop.run(seconds, count))
     while not load.done():
         samples.append((loop.done, instance.resident_bytes()))
         await asyncio.sleep(0.5)

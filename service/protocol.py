@@ -1,11 +1,13 @@
 """uvicorn's HTTP protocol with a guard at the door, for what the application would see too late or not at all.
 
 A request head must come in time and be of a sane size. When as much is in flight as may be, a reading is refused
-here, before a task is made for it: under three times its capacity a service that spends a quarter of a reading on
-each refusal would answer little else. And for the same reason a plain reading is answered from here; see `shortcut`.
+here, before a task is made for it, and mostly before it is parsed: under three times its capacity a service that spends
+a quarter of a reading on each refusal would answer little else. And for the same reason a plain reading is answered from here; see `shortcut`.
 """
 
 import asyncio
+import re
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Any
 
@@ -25,6 +27,9 @@ _REFUSAL = (
     b"content-type: application/problem+json\r\nretry-after: 1\r\nx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b"
 )
 
+_SPECIAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|connection|expect|upgrade|x-request-id)[ \t]*:|\n[ \t]")
+_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r")
+
 
 class GuardedProtocol(HttpToolsProtocol):
     """Closes a connection whose request head does not come within 10 s or is longer than 64 KiB; refuses overload.
@@ -38,6 +43,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._in_head = True
+        self._in_message = False
         self._refused = False
         self._close_after_refusal = False
         self._shortcut: Shortcut | None = self.app_state.get("shortcut")
@@ -59,6 +65,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
+        if self._refuse_unparsed(data):
+            return
         # Answers leave in the order of the requests.
         self._finish_waiting()
         if not self._refused and self._plain is None and (self.cycle is None or self.cycle.response_complete):
@@ -72,6 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def on_message_begin(self) -> None:
+        self._in_message = True
         self._finish_waiting()
         super().on_message_begin()
 
@@ -82,7 +91,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         pipelined = self.cycle is not None and not self.cycle.response_complete
-        if not pipelined and state.admission.is_full(len(self.tasks) + len(self._shortcut or ())):
+        if not pipelined and self._is_full(state):
             route = state.refusable.get(self._path())
             if route is not None:
                 self._refuse(state, route)
@@ -133,6 +142,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_message = False
         if self._plain is not None and self._shortcut is not None:
             body, self._plain, self._waiting = b"".join(self._plain), None, True
             self._shortcut.add(self, self._plain_headers, body, self._plain_started)
@@ -144,9 +154,30 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._close_after_refusal:
             self.transport.close()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _is_full(self, state: State) -> bool:
+        """Whether no other request may be let in."""
+        return state.admission.is_full(len(self.tasks) + len(self._shortcut or ()))
+
+    def _refuse_unparsed(self, data: bytes) -> bool:
+        """Refuse a plain request that is here as a whole; any other takes the way through the parser."""
+        state: State | None = self.app_state.get("service")
+        if state is None or not state.ready or not self._is_full(state):
+            return False
+        if self._in_message or self._waiting or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        route = _route_of_whole(data, state.refusable)
+        if route is None:
+            return False
+        self._head_done()
+        self._unset_keepalive_if_required()
+        self._send_refusal(state, route, request_id(b""), b"")
+        self._keep_alive()
+        return True
 
     def _path(self) -> bytes:
         path: bytes = httptools.parse_url(self.url).path
@@ -154,19 +185,20 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, state: State, route: str) -> None:
         """Answer 429; what comes of the body is read and dropped, so that the sender gets to see it."""
-        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
         identity = request_id(dict(self.headers).get(b"x-request-id", b""))
-        body = problem_json(error, route, identity)
         # Who asked whether to send the body will not send it now; the connection cannot be used again.
         close = self.expect_100_continue or not self.parser.should_keep_alive() or not state.ready
-        self.transport.write(
-            _REFUSAL % (identity.encode(), len(body), b"connection: close\r\n" if close else b"", body)
-        )
-        state.metrics.count_refusal(error)
-        state.metrics.observe_request("POST", route, error.status, 0.0)
+        self._send_refusal(state, route, identity, b"connection: close\r\n" if close else b"")
         self._refused, self._close_after_refusal = True, close
         if self.expect_100_continue:
             self.transport.close()
+
+    def _send_refusal(self, state: State, route: str, identity: str, header: bytes) -> None:
+        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
+        body = problem_json(error, route, identity)
+        self.transport.write(_REFUSAL % (identity.encode(), len(body), header, body))
+        state.metrics.count_refusal(error)
+        state.metrics.observe_request("POST", route, error.status, 0.0)
 
     def _await_head(self) -> None:
         """The head is not complete; most come at once, so that no timer is started for them."""
@@ -190,3 +222,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _route_of_whole(data: bytes, refusable: Mapping[bytes, str]) -> str | None:
+    """The route that a request leads to, if it is nothing but one whole POST with a body of stated length.
+
+    What would change how it is answered (another version, a header about the connection, an id of the caller's) or
+    where it ends (chunks, two lengths) gives None.
+    """
+    end = data.find(b"\r\n\r\n")
+    if not data.startswith(b"POST ") or end < 0:
+        return None
+    line, _, fields = data[:end].lower().partition(b"\r\n")
+    if not line.endswith(b" http/1.1"):
+        return None
+    route = refusable.get(data[5 : len(line) - 9].partition(b"?")[0])
+    if route is None or _SPECIAL.search(fields):
+        return None
+    lengths = _LENGTH.findall(b"\r\n" + fields + b"\r\n")
+    return route if lengths == [b"%d" % (len(data) - end - 4)] else None

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import select
 import socket
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from service.protocol import _route_of_whole
 from tests import pictures
 from tests.processes import Server, serving
 from tests.service.test_predict import problem
@@ -33,10 +35,13 @@ def connect(server: Server) -> socket.socket:
 def full(server: Server) -> Iterator[list[socket.socket]]:
     """As many slow senders as a service that works on one request at a time lets wait."""
     with ExitStack() as stack:
-        holders = [stack.enter_context(connect(server)) for _ in range(8)]
-        for holder in holders:
+        holders: list[socket.socket] = []
+        while len(holders) < 8:
+            holder = stack.enter_context(connect(server))
             holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
-            time.sleep(0.25)
+            # One is refused if the one before it has not yet been found slow.
+            if not select.select([holder], [], [], 0.3)[0]:
+                holders.append(holder)
         yield holders
 
 
@@ -146,3 +151,34 @@ def test_a_service_out_of_descriptors_recovers() -> None:
                 stack.enter_context(connect(server))
             time.sleep(0.5)
         assert httpx2.post(f"{server.url}/predict", content=SEVEN, timeout=30).json()["digit"] == 7
+
+
+REFUSABLE = {b"/predict": "/predict", b"/digits/predict": "/predict"}
+WHOLE = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize(
+    ("data", "route"),
+    [
+        (WHOLE, "/predict"),
+        (WHOLE.replace(b"Length: 3", b"length :  3 "), "/predict"),
+        (WHOLE.replace(b"/predict", b"/digits/predict?accept_at=0.9"), "/predict"),
+        (WHOLE.replace(b"/predict", b"/predict/"), None),
+        (WHOLE.replace(b"POST", b"GET"), None),
+        (WHOLE.replace(b"1.1", b"1.0"), None),
+        (WHOLE + b"d", None),
+        (WHOLE[:-1], None),
+        (WHOLE[:40], None),
+        (WHOLE + WHOLE, None),
+        (WHOLE.replace(b"Host", b"Connection"), None),
+        (WHOLE.replace(b"Host", b"Transfer-Encoding"), None),
+        (WHOLE.replace(b"Host", b"X-Request-ID"), None),
+        (WHOLE.replace(b"Host: x", b"Content-Length: 3"), None),
+        (WHOLE.replace(b"Host: x", b"Host: x\r\n Content-Length: 3"), None),
+        (WHOLE.replace(b"Content-Length: 3", b"Content-Length: +3"), None),
+        (WHOLE.replace(b"Content-Length: 3", b"Content-Length: 03"), None),
+        (b"", None),
+    ],
+)
+def test_only_whole_and_plain_requests_are_refused_without_parsing(data: bytes, route: str | None) -> None:
+    assert _route_of_whole(data, REFUSABLE) == route
