@@ -7,7 +7,7 @@ A test compares every kind of answer with them instead.
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from service.checks import CHECKS
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason
@@ -51,6 +51,14 @@ class ReadOptions(DecideOptions):
 
 
 _LENGTH = re.compile(r"([0-9]{1,2})(?:-([0-9]{1,2}))?")
+# That the second is no less than the first, no pattern can say; `format` names what is meant.
+_LENGTH_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "format": "length-range", "pattern": "^[0-9]{1,2}(-[0-9]{1,2})?$"},
+        {"type": "integer", "minimum": 1, "maximum": MAX_DIGITS},
+        {"type": "null"},
+    ]
+}
 
 
 def _length(value: object) -> object:
@@ -67,8 +75,10 @@ def _length(value: object) -> object:
 class FieldItemOptions(BaseModel):
     """What is known of the number in one field."""
 
-    length: Annotated[str | None, BeforeValidator(_length)] = Field(
-        None, description="Number of digits, `5`, or a range, `3-8`.", examples=["5"]
+    length: Annotated[str | None, BeforeValidator(_length), WithJsonSchema(_LENGTH_SCHEMA)] = Field(
+        None,
+        description=f"Number of digits, `5`, or a range, `3-8`, of 1 to {MAX_DIGITS}.",
+        examples=["5"],
     )
     check: Literal["luhn", "mod11", "ean"] | None = Field(
         None, description="Check digit at the end: ISO/IEC 7812-1; ISO 2108 with ISBN-10's weights; GS1."

@@ -33,6 +33,10 @@ for kind in ("png", "jpeg", "bmp", "gif", "tiff", "webp"):
 schemathesis.openapi.media_type("application/octet-stream", ANY_PICTURE)
 schemathesis.openapi.media_type("application/zip", ARCHIVES)
 schemathesis.openapi.format("byte", BASE64)
+schemathesis.openapi.format(
+    "length-range",
+    st.lists(st.integers(1, 64), min_size=1, max_size=2).map(lambda ends: "-".join(map(str, sorted(ends)))),
+)
 
 
 SEVEN = base64.b64encode(pictures.png(7)).decode()
