@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from service.errors import InvalidRequest, ServiceError, SettingError, StartupEr
 from service.listing import Row
 from service.scans import Scan
 from service.settings import Settings, client_key
+
+Read = Callable[[argparse.Namespace, Settings, Sequence[Scan]], Iterator[Row]]
 
 _BATCH_ITEMS = 64
 _BATCH_BYTES = 16 * 2**20
@@ -103,12 +105,16 @@ def _add_predict(predict: argparse.ArgumentParser) -> None:
     )
     predict.add_argument("--format", choices=("table", "jsonl", "csv"), default="table", help="what to print (table)")
     predict.add_argument("--url", help="let the service at this address read, such as http://localhost:8000")
-    threshold = predict.add_mutually_exclusive_group()
+    _add_threshold(predict)
+    predict.set_defaults(run=_predict)
+
+
+def _add_threshold(command: argparse.ArgumentParser) -> None:
+    threshold = command.add_mutually_exclusive_group()
     threshold.add_argument(
         "--target-error", type=float, choices=(0.01, 0.005, 0.001), help="promised error rate of the accepted (0.005)"
     )
     threshold.add_argument("--accept-at", type=_probability, help="least confidence to accept at, 0 to 1")
-    predict.set_defaults(run=_predict)
 
 
 def _add_field(field: argparse.ArgumentParser) -> None:
@@ -116,7 +122,7 @@ def _add_field(field: argparse.ArgumentParser) -> None:
     field.add_argument("paths", nargs="+", metavar="PATH", help="picture, folder of pictures, pattern, or -")
     field.add_argument("--length", metavar="N or N-M", help="number of digits, 5, or a range, 3-8")
     field.add_argument("--check", choices=("luhn", "mod11", "ean"), help="check digit at the end")
-    field.add_argument("--accept-at", type=_probability, help="least confidence to accept at, 0 to 1")
+    _add_threshold(field)
     field.add_argument("--format", choices=("table", "jsonl", "csv"), default="table", help="what to print (table)")
     field.set_defaults(run=_field)
 
@@ -188,25 +194,25 @@ def _completion(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace) -> int:
+    read = _read_by_service if options.url else _read_here
+    return _print_readings(options, read, "digit")
+
+
+def _field(options: argparse.Namespace) -> int:
+    return _print_readings(options, _read_fields, "text")
+
+
+def _print_readings(options: argparse.Namespace, read: Read, what: str) -> int:
     settings = Settings.from_env(model_path=options.model_path)
     found = list(scans.find(options.paths))
     if not found:
         print(f"digits: no pictures ({', '.join(sorted(scans.SUFFIXES))}) in the given folders", file=sys.stderr)
         return 1
-    rows = _read_by_service(options, settings, found) if options.url else _read_here(options, settings, found)
-    write = listing.writer(options.format, sys.stdout)
-    failed = sum(row.failed for row in listing.with_progress(rows, len(found), write))
+    write = listing.writer(options.format, sys.stdout, what)
+    rows = listing.with_progress(read(options, settings, found), len(found), write)
+    failed = sum(row.failed for row in rows)
     if failed:
         print(f"digits: {failed} of {len(found)} pictures could not be read", file=sys.stderr)
-    return 1 if failed else 0
-
-
-def _field(options: argparse.Namespace) -> int:
-    settings = Settings.from_env(model_path=options.model_path)
-    found = list(scans.find(options.paths))
-    rows = _read_fields(options, settings, found)
-    write = listing.writer(options.format, sys.stdout, "text")
-    failed = sum(row.failed for row in listing.with_progress(rows, len(found), write))
     return 1 if failed else 0
 
 
@@ -224,7 +230,7 @@ def _read_fields(options: argparse.Namespace, settings: Settings, found: Sequenc
     classifier, columns = DigitClassifier.load(settings.model_path), ColumnReader.load(settings.field_model_path)
     reader = Reader(classifier, columns, settings.max_image_pixels, settings.accept_at)
     for scan, source in zip(found, _sources(found, settings), strict=True):
-        result = reader.read_field(source, constraints, accept_at=options.accept_at)
+        result = reader.read_field(source, constraints, accept_at=options.accept_at, target_error=options.target_error)
         if isinstance(result, ServiceError):
             yield Row(scan.name, _error(result.code, result.detail))
         else:

@@ -3,7 +3,7 @@
 The routes, the command line and training's evaluation all come through here, so what is measured is what is served.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -15,7 +15,7 @@ from PIL import Image
 from service import decisions, fields, images, ink, preprocessing
 from service.classifier import DigitClassifier
 from service.columns import ColumnReader
-from service.decisions import Decision, Reason
+from service.decisions import Decision, Reason, Threshold
 from service.errors import InvalidImage, ServiceError
 from service.fields import FieldReading
 from service.paths import ANY, Constraints
@@ -68,6 +68,15 @@ def _normalize(found: ink.Ink) -> "Digit | Reading":
 
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a call says of when to accept."""
+
+    accept_at: float | None = None
+    target_error: float | None = None
+
 
 # A field of one digit is hardly wider than high; pictures up to this part of their height wide are first read as one.
 SQUARE = 1.35
@@ -148,6 +157,7 @@ class Reader:
         constraints: Constraints = ANY,
         *,
         accept_at: float | None = None,
+        target_error: float | None = None,
         timings: Timings | None = None,
     ) -> FieldReading | ServiceError:
         """Read the number in one picture; a picture with one mark in it is read as `read` does.
@@ -155,7 +165,8 @@ class Reader:
         Args:
             source: an encoded picture, a page of an opened one, or the error of one that could not be had.
             constraints: what is known of the number.
-            accept_at: least confidence of the whole number to accept at, as in `read`.
+            accept_at: least confidence to accept at, as in `read`.
+            target_error: promised error rate that picks it from the record: of single digits, or of whole numbers.
             timings: the seconds that each stage took are added.
         """
         timings = timings or Timings()
@@ -168,10 +179,10 @@ class Reader:
             return error
         finally:
             timings.decode += perf_counter() - started
-        return self._read_field_image(image, constraints, accept_at, timings)
+        return self._read_field_image(image, constraints, _Asked(accept_at, target_error), timings)
 
     def _read_field_image(
-        self, image: Image.Image, constraints: Constraints, accept_at: float | None, timings: Timings
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, timings: Timings
     ) -> FieldReading:
         started, inferred = perf_counter(), timings.infer
 
@@ -182,60 +193,64 @@ class Reader:
             timings.digits += len(digits)
             return answers
 
-        reading = self._read_square(image, constraints, accept_at, predict)
+        reading = self._read_square(image, constraints, asked, predict)
         if reading is None:
-            reading = self._read_several(image, constraints, accept_at, predict)
+            reading = self._read_several(image, constraints, asked, predict)
         timings.normalize += perf_counter() - started - (timings.infer - inferred)
         return reading
 
     def _read_square(
-        self, image: Image.Image, constraints: Constraints, accept_at: float | None, predict: fields.Predict
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
     ) -> FieldReading | None:
         """The reading as one digit of a picture of about its shape; None where it may rather be several."""
         if image.width > SQUARE * image.height or not constraints.allow_one():
             return None
-        one = self._read_one(image, accept_at, predict)
+        one = self._read_one(image, asked, predict)
         if Reason.MULTIPLE_DIGITS in one.reasons:
             return None
         if Reason.NOT_A_DIGIT not in one.reasons:
             return one
-        several = self._read_several(image, constraints, accept_at, predict)
+        several = self._read_several(image, constraints, asked, predict)
         return several if several.decision == Decision.ACCEPT else one
 
     def _read_several(
-        self, image: Image.Image, constraints: Constraints, accept_at: float | None, predict: fields.Predict
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
     ) -> FieldReading:
         """The number in a picture; where it has one digit alone, as `read` reads it."""
         assert self.columns is not None  # who reads fields gives one
         found = fields.find_candidates(image, predict, self.columns)
-        reading = fields.BLANK if found is None else self._choose(found, constraints, accept_at)
+        reading = fields.BLANK if found is None else self._choose(found, constraints, asked)
         if len(reading.text) > 1 or reading.separators or not constraints.allow_one():
             return reading
-        return self._read_one(image, accept_at, predict)
+        return self._read_one(image, asked, predict)
 
-    def _choose(self, found: Candidates, constraints: Constraints, accept_at: float | None) -> FieldReading:
+    def _choose(self, found: Candidates, constraints: Constraints, asked: _Asked) -> FieldReading:
         assert self.columns is not None
         calibration = self.columns.record.calibration
-        if accept_at is None:
-            accept_at = self.accept_at
-        if accept_at is None:
-            accept_at = decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, calibration.thresholds)
+        accept_at = self._accept_at(asked, calibration.thresholds)
         return fields.read(found, constraints=constraints, calibration=calibration, accept_at=accept_at)
 
-    def _read_one(self, image: Image.Image, accept_at: float | None, predict: fields.Predict) -> FieldReading:
+    def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict) -> FieldReading:
         """What `read` answers for the picture, as the reading of a field."""
         found = ink.find_ink(image)
         digit = _normalize(found)
         if isinstance(digit, Reading) or found.box is None:
             return fields.BLANK
         probabilities, rejects = predict(digit.pixels[np.newaxis])
+        accept_at = self._accept_at(asked, self.classifier.record.thresholds)
         single = self.decide(digit, probabilities[0], rejects[0], accept_at)
         box = fields.place(found, found.box)
         return fields.of_one_digit(probabilities[0], single.reject, single.decision, single.reasons, box)
 
+    def _accept_at(self, asked: _Asked, thresholds: Mapping[str, Threshold | None]) -> float:
+        """Least confidence to accept at: as the call says, else as this reader, else the record's for the default."""
+        if asked.accept_at is not None:
+            return asked.accept_at
+        if asked.target_error is None and self.accept_at is not None:
+            return self.accept_at
+        return decisions.accept_at_for(asked.target_error or decisions.DEFAULT_TARGET_ERROR, thresholds)
+
     @cached_property
     def default_accept_at(self) -> float:
         """Least confidence to accept at when a call names none."""
-        if self.accept_at is not None:
-            return self.accept_at
-        return decisions.accept_at_for(decisions.DEFAULT_TARGET_ERROR, self.classifier.record.thresholds)
+        return self._accept_at(_Asked(), self.classifier.record.thresholds)

@@ -28,7 +28,6 @@ from starlette.requests import ClientDisconnect
 
 from service import decisions, fields, images, openapi, uploads
 from service.admission import Ticket
-from service.decisions import Threshold
 from service.errors import DeadlineExceeded, InvalidRequest, ServiceError
 from service.fields import FieldReading
 from service.parallel import taking_turns
@@ -209,11 +208,9 @@ async def _read_field(
     body = await uploads.receive_one(request, state.limits, ticket)
     timings.read = perf_counter() - started
     ticket.add(images=1)
-    constraints, accept_at = options.constraints(), _field_accept_at(options, state)
 
     def read(_: threading.Event) -> FieldReading | ServiceError:
-        picture = uploads.one(body, state.limits)
-        return state.reader.read_field(picture, constraints, accept_at=accept_at, timings=timings)
+        return _read_as_asked(uploads.one(body, state.limits), state, options, timings)
 
     return _or_raise(await in_thread(request, state, read, timings))
 
@@ -247,8 +244,16 @@ def _read_item(
     except ValidationError as exc:
         return InvalidRequest(_explain(exc, "member", FieldItemOptions))
     asked = options.model_copy(update=own.model_dump(exclude_unset=True))
-    accept_at = _field_accept_at(asked, state)
-    return state.reader.read_field(item.source, asked.constraints(), accept_at=accept_at, timings=timings)
+    return _read_as_asked(item.source, state, asked, timings)
+
+
+def _read_as_asked(
+    source: Source, state: State, options: FieldOptions, timings: Timings
+) -> FieldReading | ServiceError:
+    promised = options.target_error if "target_error" in options.model_fields_set else None
+    return state.reader.read_field(
+        source, options.constraints(), accept_at=options.accept_at, target_error=promised, timings=timings
+    )
 
 
 def in_turn(
@@ -359,20 +364,12 @@ def _explain_one(problem: Any, what: str, model: type[BaseModel]) -> str:
 
 
 def _accept_at(options: DecideOptions, state: State) -> float | None:
-    return _chosen(options, state.record.thresholds)
-
-
-def _field_accept_at(options: DecideOptions, state: State) -> float | None:
-    return _chosen(options, state.field_record.calibration.thresholds)
-
-
-def _chosen(options: DecideOptions, thresholds: Mapping[str, Threshold | None]) -> float | None:
     """The least confidence to accept at that the query asks for; None where it does not."""
     if options.accept_at is not None:
         return options.accept_at
     if "target_error" not in options.model_fields_set:
         return None
-    return decisions.accept_at_for(options.target_error, thresholds)
+    return decisions.accept_at_for(options.target_error, state.record.thresholds)
 
 
 def _or_raise(result: T | ServiceError) -> T:

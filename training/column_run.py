@@ -12,7 +12,7 @@ Every part depends on seed and place alone, so that an interrupted training goes
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from service.fields import PAPER, STRIP_VERSION, ColumnReader
 from training.columns import OPEN, build_columns, convert, make_examples, pack
 from training.data import Dataset, Digits
-from training.errors import ExportError, ReleaseError, RunError
+from training.errors import ExportError, RunError
 from training.export import write_metadata
 from training.runs import git_state, machine, write_bytes, write_json
 from training.strings import Pool
@@ -282,7 +282,9 @@ def export(folder: Path) -> Path:
     model = build_columns()
     model.load_weights(weights)
     path = folder / "columns.onnx"
-    stamp(convert(model), folder, path, "0.0.0", {})
+    graph = convert(model)
+    write_metadata(graph, _record(folder))
+    write_bytes(path, graph.SerializeToString())
     rows = _read_shards(folder, "validation")[0][:8]
     expected = np.asarray(keras.ops.log_softmax(model(_to_input(rows), training=False)))[:, 0]
     found = ColumnReader.load(path).log_probabilities(rows)
@@ -293,20 +295,16 @@ def export(folder: Path) -> Path:
     return path
 
 
-def stamp(graph: Any, folder: Path, path: Path, version: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a graph with its record; returns the record."""
+def _record(folder: Path) -> dict[str, Any]:
     calibration = folder / "calibration.json"
-    record = {
+    return {
         "name": NAME,
-        "version": version,
+        "version": "0.0.0",
         "strip_version": STRIP_VERSION,
         "calibration": json.loads(calibration.read_text(encoding="utf-8")) if calibration.exists() else UNCALIBRATED,
         "training": _training(folder),
-        "metrics": dict(metrics),
+        "metrics": {},
     }
-    write_metadata(graph, record)
-    write_bytes(path, graph.SerializeToString())
-    return record
 
 
 def _training(folder: Path) -> dict[str, Any]:
@@ -314,19 +312,3 @@ def _training(folder: Path) -> dict[str, Any]:
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))["steps"]
     packages = config["machine"]["packages"]
     return {name: config[name] for name in ("recipe", "data", "git")} | {"packages": packages, "result": history[-1]}
-
-
-def release(folder: Path, version: str, models: Path, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a calibrated run into the folder of released models, as columns.onnx and columns.json.
-
-    Raises:
-        ReleaseError: it is not calibrated.
-    """
-    import onnx
-
-    if not (folder / "calibration.json").exists():
-        raise ReleaseError(f"{folder} is not calibrated; `python -m training strings MODEL --columns {folder}` does it")
-    path = models / "columns.onnx"
-    record = stamp(onnx.load(folder / "columns.onnx"), folder, path, version, metrics)
-    write_json(models / "columns.json", record | {"sha256": ColumnReader.load(path).record.sha256})
-    return record

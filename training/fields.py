@@ -6,8 +6,9 @@ picture's folder, boxes.csv (file, digit, x, y, w, h).
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,64 +22,72 @@ from service.decisions import (
     Decision,
     FieldCalibration,
     Reason,
-    accept_at_for,
     choose_threshold,
     wilson_interval,
 )
+from service.errors import ServiceError
 from service.fields import ANY, CHECKS, Box, ColumnReader, Constraints, FieldReading
 from service.reader import Reader
 from training.data import Digits
 from training.errors import DataError, RunError
 from training.evaluate import encode_png
+from training.latency import measure_in_turns
 from training.negatives import make_negatives
 from training.strings import STYLES, Pool, String, make_strings, write_spaced
 
 CALIBRATION_SEED, TEST_SEED = 11, 12
-CALIBRATION_STRINGS = 400  # of each style
+CALIBRATION_STRINGS = 1500  # of each style
 MATCHED = 0.5
+# Fields whose time is taken, and how often.
+TIMED, TIMED_ROUNDS = 20, 9
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One string: what it says, what was read, and the share of its boxes that were found, None if not known."""
+    """One string: what it says, what was read, how many boxes it has, and how many of them were found."""
 
     text: str
     reading: FieldReading
-    features: tuple[float, ...]
     boxes: int
     matched: int
+    features: tuple[float, ...] = fields.NO_FEATURES
 
     @property
     def correct(self) -> bool:
         return self.reading.text == self.text
 
 
-def read_string(
-    reader: Reader, picture: Image.Image, string: tuple[str, Sequence[Box]], constraints: Constraints = ANY
+def read_as_served(
+    reader: Reader, picture: bytes, string: tuple[str, Sequence[Box]], constraints: Constraints = ANY
 ) -> Outcome:
-    """Read one string, its text and boxes known."""
-    text, boxes = string
-    columns = _columns(reader)
-    found = fields.find_candidates(picture, reader.classifier.predict, columns)
+    """Read one encoded string as the service does at a promised error of 1 %, its text and boxes known."""
+    reading = reader.read_field(picture, constraints, target_error=TARGET_ERRORS[0])
+    if isinstance(reading, ServiceError):
+        raise reading
+    return _outcome(string, reading)
+
+
+def read_string(reader: Reader, string: String) -> Outcome:
+    """Read one string of several digits, with what tells how sure the reading is."""
+    columns, known = _columns(reader), (string.text, string.boxes)
+    found = fields.find_candidates(Image.fromarray(string.picture), reader.classifier.predict, columns)
     if found is None:
-        return Outcome(text, fields.BLANK, fields.NO_FEATURES, len(boxes), 0)
-    paths = fields.find_paths(found, constraints)
-    calibration = columns.record.calibration
-    reading = fields.describe(found, paths, calibration, accept_at_for(TARGET_ERRORS[0], calibration.thresholds))
-    known = fields.features(found, paths) if reading.text else fields.NO_FEATURES
+        return _outcome(known, fields.BLANK)
+    paths = fields.find_paths(found, ANY)
+    outcome = _outcome(known, fields.describe(found, paths, columns.record.calibration, 1.0))
+    return replace(outcome, features=fields.features(found, paths)) if outcome.reading.text else outcome
+
+
+def _outcome(string: tuple[str, Sequence[Box]], reading: FieldReading) -> Outcome:
+    text, boxes = string
     matched = sum(any(overlap(box, digit.box) >= MATCHED for digit in reading.digits) for box in boxes)
-    return Outcome(text, reading, known, len(boxes), matched)
+    return Outcome(text, reading, len(boxes), matched)
 
 
 def _columns(reader: Reader) -> ColumnReader:
     if reader.columns is None:
         raise RunError("fields are read with a column network, and there is none")
     return reader.columns
-
-
-def read_strings(reader: Reader, strings: Iterable[String]) -> Iterator[Outcome]:
-    for string in strings:
-        yield read_string(reader, Image.fromarray(string.picture), (string.text, string.boxes))
 
 
 def overlap(a: Box, b: Box) -> float:
@@ -101,7 +110,7 @@ def calibrate_fields(reader: Reader, held_out: Digits, per_style: int = CALIBRAT
     outcomes = [
         outcome
         for style in STYLES
-        for outcome in read_strings(reader, make_strings(per_style, style, pool, rng))
+        for outcome in (read_string(reader, string) for string in make_strings(per_style, style, pool, rng))
         if len(outcome.reading.text) > 1
     ]
     features = np.array([outcome.features for outcome in outcomes])
@@ -136,10 +145,11 @@ def fit_confidence(features: NDArray[np.float64], correct: NDArray[np.bool_]) ->
 
 
 def measure(reader: Reader, digits: Digits, count: int) -> dict[str, Any]:
-    """Strings of 5 and of 1 to 10 digits in each style, and drawings that are no digits."""
+    """Strings of 5 and of 1 to 10 digits in each style, drawings that are no digits, and the time a field takes."""
     lengths = {"5": 5, "1 to 10": None}
     strings = {name: measure_strings(reader, digits, count, length) for name, length in lengths.items()}
-    return {"strings": strings, "garbage": measure_garbage(reader, digits, count)}
+    garbage = measure_garbage(reader, digits, count)
+    return {"strings": strings, "garbage": garbage, "time": measure_time(reader, digits)}
 
 
 def measure_strings(reader: Reader, digits: Digits, count: int, length: int | None) -> dict[str, Any]:
@@ -150,7 +160,10 @@ def measure_strings(reader: Reader, digits: Digits, count: int, length: int | No
         rng = np.random.default_rng(TEST_SEED)
         strings = list(make_strings(count, style, pool, rng, length))
         touching = float(np.mean([string.touching for string in strings if len(string.text) > 1]))
-        figures[style] = summary(list(read_strings(reader, strings))) | {"touching": touching}
+        outcomes = [
+            read_as_served(reader, encode_png(string.picture), (string.text, string.boxes)) for string in strings
+        ]
+        figures[style] = summary(outcomes) | {"touching": touching}
     return figures
 
 
@@ -184,6 +197,25 @@ def measure_garbage(reader: Reader, digits: Digits, count: int) -> dict[str, Any
     return {"n": count, "accepted": accepted / count, "interval": wilson_interval(accepted, count)}
 
 
+def measure_time(reader: Reader, digits: Digits) -> dict[str, float]:
+    """Median milliseconds of a field of 5 digits, spaced or touching, and of a picture of one, and their ratio."""
+    rng, pool = np.random.default_rng(TEST_SEED), Pool(digits)
+
+    def encoded(style: str, length: int) -> list[bytes]:
+        return [encode_png(string.picture) for string in make_strings(TIMED, style, pool, rng, length)]
+
+    calls: dict[tuple[str, int], Callable[[], object]] = {}
+    for style in ("spaced", "touching"):
+        calls |= {(style, index): partial(reader.read_field, data) for index, data in enumerate(encoded(style, 5))}
+    calls |= {("single", index): partial(reader.read, [data]) for index, data in enumerate(encoded("spaced", 1))}
+    seconds = measure_in_turns(calls, TIMED_ROUNDS)
+    medians = {
+        name: 1000 * float(np.median([value for (kind, _), value in seconds.items() if kind == name]))
+        for name in ("spaced", "touching", "single")
+    }
+    return medians | {"ratio": (medians["spaced"] + medians["touching"]) / 2 / medians["single"]}
+
+
 def measure_sequences(
     reader: Reader, folder: Path, part: Callable[[int], bool], *, check: bool = False
 ) -> dict[str, Any]:
@@ -197,9 +229,8 @@ def measure_sequences(
         if part(index):
             text = row["transcription"]
             constraints = Constraints(check=replace(CHECKS["luhn"], remainder=_remainder(text))) if check else ANY
-            with Image.open(folder / row["file"]) as picture:
-                known = text, boxes.get(row["file"].rsplit("/", 1)[-1], ())
-                outcomes.append(read_string(reader, picture.convert("RGB"), known, constraints))
+            known = text, boxes.get(row["file"].rsplit("/", 1)[-1], ())
+            outcomes.append(read_as_served(reader, (folder / row["file"]).read_bytes(), known, constraints))
     return summary(outcomes)
 
 

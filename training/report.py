@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training import decided, plots
+from training import decided, numbers, plots
 from training.baselines import BASELINES
 from training.blocks import Block, Code, Picture, Section, Table, Text
 from training.compare import Record, Row, Significance, compare, significance
@@ -196,6 +196,12 @@ def reject_cost(material: Material) -> Section | None:
     return decided.reject_cost(material.records)
 
 
+def several_digits(material: Material) -> Section | None:
+    """Numbers, and how they are read."""
+    figures = material.figures.get("fields")
+    return numbers.several_digits(figures) if figures else None
+
+
 def comparison(material: Material) -> Section:
     """The table of all networks and classifiers."""
     best, n = material.best, material.best.records[0]["evaluation"]["test"]["n"]
@@ -349,6 +355,7 @@ def repeat(material: Material) -> Section:
         "python -m training evaluate --record docs/runs RUN                   # for each run",
         "python -m training baselines --record docs/runs",
         "python -m training decisions --record docs/figures --photos FOLDER --negatives FOLDER",
+        "python -m training strings --record docs/figures --sequences FOLDER models/digits.onnx",
         "python -m training compare --time",
         "python -m training report",
     ]
@@ -365,6 +372,7 @@ SECTIONS: list[SectionMaker] = [
     handwriting,
     varied,
     corrupted,
+    several_digits,
     comparison,
     cost,
     differences,

@@ -181,3 +181,24 @@ def test_the_released_model_is_that_of_its_record() -> None:
 
     record = json.loads(released_model().with_suffix(".json").read_text())
     assert record["sha256"] == hashlib.sha256(released_model().read_bytes()).hexdigest()
+
+
+def test_numbers_are_read_with_what_is_known_of_them(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = str(Path(__file__).parents[2] / "examples" / "number.png")
+    assert main(["field", "--length", "5", "--accept-at", "0", number, str(scans / "blank.PNG")]) == 0
+    header, read, blank = capsys.readouterr().out.splitlines()
+    assert header.split() == ["text", "confidence", "decision", "path"]
+    assert (len(read.split()[0]), read.split()[2]) == (5, "accept")
+    assert blank.endswith("blank.PNG  (blank)")
+    assert main(["field", "--format", "jsonl", "--target-error", "0.01", number]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["digits"]) == len(answer["text"])
+
+
+def test_a_field_that_cannot_be_read_is_reported(scans: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (scans / "broken.png").write_bytes(b"no picture")
+    assert main(["field", str(scans / "broken.png")]) == 1
+    assert "1 of 1 pictures could not be read" in capsys.readouterr().err
+    assert main(["field", str(scans / "page 3")]) in (1, 2)
+    assert main(["field", "--length", "five", str(scans)]) == 2
+    assert "'five' is no number of digits" in capsys.readouterr().err

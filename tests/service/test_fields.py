@@ -78,6 +78,19 @@ def test_a_single_digit_is_read_as_predict_reads_it(client: TestClient) -> None:
             assert field["digits"][0]["probabilities"] == alone["probabilities"]
 
 
+def test_a_single_digit_keeps_the_promise_of_digits_and_a_number_that_of_numbers(client: TestClient) -> None:
+    for target in (0.01, 0.005, 0.001):
+        for digit in range(10):
+            data = pictures.png(digit, size=90)
+            alone = client.post(f"/predict?target_error={target}", content=data).json()
+            field = client.post(f"/predict/field?target_error={target}", content=data).json()
+            assert (field["decision"], field["reasons"]) == (alone["decision"], alone["reasons"])
+    described = client.get("/model").json()["fields"]["calibration"]["thresholds"]["0.01"]
+    number = client.post("/predict/field?target_error=0.01", content=pictures.encode(row([4, 0, 7]))).json()
+    accept_at = described["accept_at"] if described else 2
+    assert (number["decision"] == "accept") == (number["confidence"] >= accept_at)
+
+
 def test_a_blank_field_has_no_text(client: TestClient) -> None:
     for image in (Image.new("L", (400, 80), 245), row([], cells=True), row([], size=200).resize((300, 60))):
         answer = client.post("/predict/field", content=pictures.encode(image)).json()

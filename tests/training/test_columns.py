@@ -1,14 +1,18 @@
 """The strings that the column network learns from, and its training."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from service.classifier import DigitClassifier
 from service.columns import PAPER, ColumnReader
+from service.settings import released_field_model, released_model
 from service.strip import HEIGHT, STRIDE
 from training import column_run
+from training.column_release import release_columns
 from training.column_run import ColumnRecipe, edit_distance
 from training.columns import OPEN, Example, frame_targets, make_examples, pack
 from training.data import Dataset, Digits
@@ -67,7 +71,7 @@ def test_edit_distance_counts_changed_lost_and_added_digits() -> None:
     assert edit_distance([1, 2], [2, 1]) == 2
 
 
-def test_a_training_goes_on_where_it_was_interrupted_and_is_released_once_calibrated(
+def test_a_training_goes_on_where_it_was_interrupted(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(column_run, "SHARD", 40)
@@ -90,12 +94,29 @@ def test_a_training_goes_on_where_it_was_interrupted_and_is_released_once_calibr
     reader = ColumnReader.load(path)
     reader.warm_up()
     assert reader.record.calibration.thresholds == {"0.01": None, "0.005": None, "0.001": None}
-    with pytest.raises(ReleaseError, match="not calibrated"):
-        column_run.release(folder, "1.0.0", tmp_path, {})
-    (folder / "calibration.json").write_text(json.dumps(column_run.UNCALIBRATED))
-    column_run.release(folder, "1.0.0", tmp_path, {"strings": {}})
-    assert ColumnReader.load(tmp_path / "columns.onnx").record.version == "1.0.0"
-    assert json.loads((tmp_path / "columns.json").read_text())["training"]["recipe"]["steps"] == 4
+
+
+def test_a_release_is_calibrated_and_measured_with_the_digit_network_beside_it(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    shutil.copy(released_model(), tmp_path)
+    record = release_columns(released_field_model(), dataset, "1.0.0", tmp_path, calibration=4, count=1)
+    released = ColumnReader.load(tmp_path / "columns.onnx").record
+    assert (released.version, released.sha256) == ("1.0.0", record["sha256"])
+    assert released.calibration.weights == tuple(record["calibration"]["weights"])
+    assert released.metrics["digit_model"] == ColumnReader.load(released_field_model()).record.metrics["digit_model"]
+    assert json.loads((tmp_path / "columns.json").read_text()) == record
+    # The released file itself is taken up again, as a new digit network asks for.
+    again = release_columns(tmp_path / "columns.onnx", dataset, "1.0.1", tmp_path, calibration=4, count=1)
+    assert again["training"] == record["training"]
+    with pytest.raises(ReleaseError, match=r"not of the form 1\.2\.3"):
+        release_columns(released_field_model(), dataset, "one", tmp_path, calibration=4, count=1)
+
+
+def test_the_released_network_was_calibrated_with_the_released_digit_network() -> None:
+    """Else: `python -m training columns --release models/columns.onnx --version ...`."""
+    record = ColumnReader.load(released_field_model()).record
+    assert record.metrics["digit_model"] == DigitClassifier.load(released_model()).record.sha256
 
 
 def test_a_folder_that_is_no_run_is_told(dataset: Dataset, tmp_path: Path) -> None:

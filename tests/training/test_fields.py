@@ -7,17 +7,21 @@ from PIL import Image
 
 from service.decisions import TARGET_ERRORS
 from service.reader import Reader
+from training import fields
 from training.data import Digits
 from training.drawing import draw_digits
 from training.errors import DataError
 from training.fields import (
     calibrate_fields,
     fit_confidence,
+    measure,
     measure_garbage,
     measure_sequences,
     measure_strings,
     overlap,
 )
+from training.numbers import several_digits
+from training.report import to_markdown
 from training.strings import Pool, make_strings
 
 
@@ -32,6 +36,18 @@ def test_spaced_strings_are_mostly_read_and_boxes_found(reader: Reader, drawn: D
     assert spaced["exact"] >= 0.6
     assert spaced["boxes"] >= 0.9
     assert spaced["interval"][0] < spaced["exact"] < spaced["interval"][1] + 1e-9
+
+
+def test_all_figures_are_told_in_the_report(reader: Reader, drawn: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fields, "TIMED", 2)
+    figures = measure(reader, drawn, 2)
+    told = {"version": "1.0.0"}
+    real = {"even rows, nothing known": figures["strings"]["5"]["spaced"] | {"boxes": None}}
+    report = to_markdown([several_digits(figures | {"sequences": real, "model": told, "columns": told})])
+    assert "| 5 digits, touching | 2 |" in report
+    assert "| even rows, nothing known | 2 |" in report
+    assert f"{figures['time']['ratio']:.1f} times as long" in report
+    assert "real" not in to_markdown([several_digits(figures | {"sequences": {}, "model": told, "columns": told})])
 
 
 def test_garbage_is_hardly_ever_accepted(reader: Reader, drawn: Digits) -> None:

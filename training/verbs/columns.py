@@ -7,8 +7,9 @@ _TEXT = """\
 train the network that reads numbers of several digits
 
 It sees whole lines and says what stands in each column, a digit's middle or none. It learns from strings that are made
-of training digits; how sure whole numbers are is fitted afterwards by `strings --calibrate`. With --release, a
-calibrated run goes into models/, with the figures of strings made of test digits in its record."""
+of training digits. With --release, a run goes into models/, or stays there: how sure whole numbers are is fitted on
+strings of validation digits with models/digits.onnx, and strings of test digits are measured. A new digit network needs
+that again: `columns --release models/columns.onnx --version 1.2.0`."""
 
 
 def add(verbs: Any) -> None:
@@ -19,7 +20,9 @@ def add(verbs: Any) -> None:
     parser.add_argument("--strings", type=int, default=80_000, metavar="N", help="strings to make (default: 80000)")
     parser.add_argument("--steps", type=int, default=5_000, metavar="N", help="steps of training (default: 5000)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="(default: 1)")
-    parser.add_argument("--release", type=Path, metavar="RUN", help="put a calibrated run into models/")
+    parser.add_argument(
+        "--release", type=Path, metavar="RUN", help="calibrate a run, or an .onnx file, and put it into models/"
+    )
     parser.add_argument("--version", default="0.0.0", help="version of the released model, such as 1.2.0")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="FOLDER", help="(default: models)")
     parser.add_argument("--count", type=int, default=400, metavar="N", help="test strings of each style (default: 400)")
@@ -41,14 +44,18 @@ def _run(arguments: Arguments) -> None:
 
 
 def _release(arguments: Arguments, dataset: Any) -> None:
-    from service.fields import ColumnReader
-    from service.reader import Reader
-    from training.column_run import release
-    from training.evaluate import load_classifier
-    from training.fields import measure
+    from training.column_release import release_columns
+    from training.fields import CALIBRATION_STRINGS
 
-    classifier = load_classifier(arguments.models / "digits.onnx")
-    reader = Reader(classifier, ColumnReader.load(arguments.release / "columns.onnx"))
-    metrics = measure(reader, dataset.test, arguments.count) | {"digit_model": classifier.record.sha256}
-    record = release(arguments.release, arguments.version, arguments.models, metrics)
-    print(f"{arguments.models / 'columns.onnx'}: version {record['version']}")
+    source = arguments.release / "columns.onnx" if arguments.release.is_dir() else arguments.release
+    record = release_columns(
+        source,
+        dataset,
+        arguments.version,
+        arguments.models,
+        calibration=CALIBRATION_STRINGS,
+        count=arguments.count,
+    )
+    for target in ("0.01", "0.005", "0.001"):
+        print(f"error {target}: {record['calibration'][target]}")
+    print(f"{arguments.models / 'columns.onnx'}: version {record['version']}, sha256 {record['sha256']}")

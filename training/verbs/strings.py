@@ -4,7 +4,7 @@ from typing import Any
 
 from training.errors import RunError
 from training.runs import Run
-from training.verbs.common import Arguments, add_source, add_verb, load
+from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load
 
 _TEXT = """\
 read numbers of several digits as the service does
@@ -13,6 +13,8 @@ With --calibrate a column network's run gains what makes the confidence of a num
 strings of validation digits; a new digit network needs that again. Without, strings of test digits are read in
 all styles, 5 digits and 1 to 10 digits long, drawings that are no digits, and with --sequences real strings, whose
 even and odd rows are told apart: the way of reading was developed on the even ones."""
+
+TEST_STRINGS = 400
 
 
 def add(verbs: Any) -> None:
@@ -27,8 +29,11 @@ def add(verbs: Any) -> None:
         help="the column network, a run's folder or an .onnx file (default: the released one)",
     )
     parser.add_argument("--calibrate", action="store_true", help="fit on validation strings, write calibration.json")
-    parser.add_argument("--count", type=int, default=400, metavar="N", help="strings of each style (default: 400)")
+    parser.add_argument(
+        "--count", type=int, metavar="N", help="strings of each style (default: 400, to calibrate 1500)"
+    )
     parser.add_argument("--sequences", type=Path, metavar="FOLDER", help="real strings with labels.csv and boxes.csv")
+    parser.add_argument("--record", type=Path, metavar="FOLDER", help=f"write fields.json, such as into {FIGURES}")
 
 
 def _run(arguments: Arguments) -> None:
@@ -50,10 +55,10 @@ def _run(arguments: Arguments) -> None:
 
 def _calibrate(reader: Any, arguments: Arguments) -> None:
     from training.column_run import export
-    from training.fields import calibrate_fields
+    from training.fields import CALIBRATION_STRINGS, calibrate_fields
     from training.runs import write_json
 
-    fitted = calibrate_fields(reader, load(arguments).validation, arguments.count)
+    fitted = calibrate_fields(reader, load(arguments).validation, arguments.count or CALIBRATION_STRINGS)
     write_json(arguments.columns / "calibration.json", fitted)
     export(arguments.columns)
     print(f"bias {fitted['bias']:.4f}, weights {', '.join(f'{weight:.4f}' for weight in fitted['weights'])}")
@@ -63,8 +68,24 @@ def _calibrate(reader: Any, arguments: Arguments) -> None:
 
 def _measure(reader: Any, arguments: Arguments) -> None:
     from training import fields
+    from training.runs import machine, write_json
 
-    figures = fields.measure(reader, load(arguments).test, arguments.count)
+    figures = fields.measure(reader, load(arguments).test, arguments.count or TEST_STRINGS)
+    figures["sequences"] = {}
+    if arguments.sequences:
+        for name, rest in (("even rows", 0), ("odd rows", 1)):
+            for known, check in (("nothing known", False), ("check digit known", True)):
+                row = fields.measure_sequences(reader, arguments.sequences, partial(_is_row, rest), check=check)
+                figures["sequences"][f"{name}, {known}"] = row
+    _tell(figures)
+    if arguments.record:
+        record, columns = reader.classifier.record, reader.columns.record
+        told = {"version": record.version, "sha256": record.sha256, "architecture": record.architecture}
+        figures |= {"model": told, "columns": {"version": columns.version, "sha256": columns.sha256}}
+        write_json(arguments.record / "fields.json", figures | {"machine": machine()})
+
+
+def _tell(figures: dict[str, Any]) -> None:
     for name, styles in figures["strings"].items():
         print(f"strings of {name} test digits:")
         for style, row in styles.items():
@@ -72,11 +93,13 @@ def _measure(reader: Any, arguments: Arguments) -> None:
             print(f"{'':14}{row['touching']:.0%} of neighbours share ink")
     garbage = figures["garbage"]
     print(f"no digits: {garbage['accepted']:.2%} of {garbage['n']} accepted {_span(garbage['interval'])}")
-    if arguments.sequences:
-        for name, rest in (("even rows", 0), ("odd rows", 1)):
-            for check in (False, True):
-                row = fields.measure_sequences(reader, arguments.sequences, partial(_is_row, rest), check=check)
-                _print(name + (", checked" if check else ""), row)
+    for name, row in figures["sequences"].items():
+        _print(name, row)
+    time = figures["time"]
+    print(
+        f"a field of 5 digits takes {time['spaced']:.1f} ms spaced and {time['touching']:.1f} ms touching, a single digit "
+        f"{time['single']:.2f} ms: {time['ratio']:.1f} times as long"
+    )
 
 
 def _is_row(rest: int, index: int) -> bool:
@@ -85,7 +108,7 @@ def _is_row(rest: int, index: int) -> bool:
 
 def _print(name: str, row: dict[str, Any]) -> None:
     boxes = "" if row["boxes"] is None else f", boxes {row['boxes']:.1%}"
-    print(f"  {name:12}{row['exact']:.1%} of {row['n']} exact {_span(row['interval'])}{boxes}", flush=True)
+    print(f"  {name:12} {row['exact']:.1%} of {row['n']} exact {_span(row['interval'])}{boxes}", flush=True)
     error = "" if row["accepted_error_interval"] is None else f" {_span(row['accepted_error_interval'])}"
     accepted = round(row["coverage"] * row["n"])
     print(

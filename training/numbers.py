@@ -1,0 +1,56 @@
+"""The section of the report about numbers of several digits."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.blocks import Block, Section, Table, Text
+
+_HEADER = ("", "n", "exact", "95 %", "boxes found", "accepted", "95 %", "wrong among them")
+
+
+def several_digits(measured: Mapping[str, Any]) -> Section:
+    """Strings made of test digits, real ones where they were measured, what is no number, and the time it takes."""
+    model, columns, garbage, time = (measured[key] for key in ("model", "columns", "garbage", "time"))
+    told = (
+        f"Model {model['version']} with column network {columns['version']}, through the service's own reader, at a "
+        "promised error of 1 % per number. The strings are made of MNIST test digits by training/strings.py; exact is a "
+        "number all of whose digits are right, a box is found where it overlaps by half."
+    )
+    touching = measured["strings"]["5"]["touching"]["touching"]
+    costs = (
+        f"In the touching strings {touching:.0%} of neighbours share ink. Of {garbage['n']} pictures of one to six drawings "
+        f"that are no digits {garbage['accepted']:.2%} were accepted as a number at the default promise. A field of 5 digits "
+        f"takes {time['spaced']:.1f} ms spaced and {time['touching']:.1f} ms touching on one core, a single digit "
+        f"{time['single']:.2f} ms: {time['ratio']:.1f} times as long."
+    )
+    rows = [
+        _row(f"{length} digits, {style}", row)
+        for length, styles in measured["strings"].items()
+        for style, row in styles.items()
+    ]
+    blocks: list[Block] = [Text(told), Table(_HEADER, rows), Text(costs)]
+    if measured["sequences"]:
+        real = (
+            "Numbers on real cheques, none of which was trained on. The way of reading was developed on the even rows; the "
+            "odd ones are new to it. With a check digit known, the remainder of each number's Luhn sum is told."
+        )
+        blocks += [Text(real), Table(_HEADER, [_row(*item) for item in measured["sequences"].items()])]
+    return Section("Numbers of several digits", blocks)
+
+
+def _row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+    accepted = round(row["coverage"] * row["n"])
+    return (
+        name,
+        f"{row['n']:,}",
+        f"{row['exact']:.1%}",
+        _span(row["interval"]),
+        "-" if row["boxes"] is None else f"{row['boxes']:.1%}",
+        f"{row['coverage']:.1%}",
+        _span(row["coverage_interval"]),
+        f"{row['accepted_wrong']} of {accepted}",
+    )
+
+
+def _span(interval: tuple[float, float]) -> str:
+    return f"{max(interval[0], 0):.1%} to {interval[1]:.1%}"
