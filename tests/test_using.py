@@ -41,7 +41,7 @@ def run(server: Server, *command: str) -> str:
 @pytest.mark.parametrize("line", LINES)
 def test_each_line_for_the_shell_works(server: Server, line: str) -> None:
     output = run(server, need("bash"), "-c", line)
-    assert "7" in output or "completion" in line
+    assert any(shown in output for shown in ("7", "90210")) or "completion" in line
 
 
 @pytest.mark.parametrize("code", blocks("python"))
