@@ -32,7 +32,7 @@ from training.data import Digits
 from training.errors import DataError, RunError
 from training.evaluate import encode_png
 from training.latency import measure_in_turns
-from training.negatives import make_negatives
+from training.negatives import TRAINED, make_negatives
 from training.strings import STYLES, Pool, String, make_strings, write_spaced
 
 CALIBRATION_SEED, TEST_SEED = 11, 12
@@ -188,9 +188,11 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def measure_garbage(reader: Reader, digits: Digits, count: int) -> dict[str, Any]:
     """Of pictures of one to six drawings that are no digits, how many pass as a number."""
     rng = np.random.default_rng(TEST_SEED)
+    # Two digits beside each other are no digit, but a number.
+    families = [family for family in TRAINED if family != "two_digits"]
     accepted = 0
     for _ in range(count):
-        images, _families = make_negatives(int(rng.integers(1, 7)), (digits.images, digits.labels), rng)
+        images, _ = make_negatives(int(rng.integers(1, 7)), (digits.images, digits.labels), rng, families)
         picture = write_spaced(Digits(images, np.zeros(len(images), np.uint8)), rng).picture
         reading = reader.read_field(encode_png(picture))
         accepted += isinstance(reading, FieldReading) and reading.decision == Decision.ACCEPT
