@@ -62,7 +62,7 @@ def test_calibrate_prints_what_is_shown(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_everything_shown_was_found() -> None:
-    assert (len(LINES), len(blocks("python"))) == (7, 2)
+    assert (len(LINES), len(blocks("python"))) == (10, 2)
 
 
 def test_the_picture_of_the_page_is_light() -> None:
