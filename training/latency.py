@@ -41,16 +41,18 @@ def measure_latency(
     }
 
 
-def measure_in_turns(calls: Mapping[Key, Callable[[], object]], rounds: int) -> dict[Key, float]:
-    """Median seconds of each call, all of them once a round."""
+def measure_in_turns(
+    calls: Mapping[Key, Callable[[], object]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> dict[Key, float]:
+    """Median seconds of each call by a clock, all of them once a round."""
     for call in calls.values():
         call()
     seconds: dict[Key, list[float]] = {key: [] for key in calls}
     for _ in range(rounds):
         for key, call in calls.items():
-            started = time.perf_counter()
+            started = clock()
             call()
-            seconds[key].append(time.perf_counter() - started)
+            seconds[key].append(clock() - started)
     return {key: float(np.median(values)) for key, values in seconds.items()}
 
 
