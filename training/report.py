@@ -160,6 +160,23 @@ def corrupted(material: Material) -> Section | None:
     return Section("Corrupted digits", [Text(told), Table(("corruption", *models), rows)])
 
 
+def ablated(material: Material) -> Section | None:
+    """The normalisation with its steps switched off in turn, and made of OpenCV's functions."""
+    figures = material.figures.get("ablation")
+    if not figures:
+        return None
+    told = (
+        f"The same pictures and released model {_model(figures)}, with one step of the normalisation switched off at a "
+        f"time. Last, the same steps made of OpenCV's functions; times are medians of decoding and normalising together, "
+        f"all pictures in turns in one run."
+    )
+    header = ("", *(f"{each['name']} ({each['n']:,})" for each in figures["sets"]))
+    rows = [(name, *(f"{value:.2%}" for value in values)) for name, values in figures["accuracy"].items()]
+    for row, name in enumerate(("all steps", "the same steps with OpenCV")):
+        rows.append((f"{name}, ms a picture", *(f"{taken[row]:.2f}" for taken in figures["milliseconds"])))
+    return Section("What each step of the normalisation is worth", [Text(told), Table(header, rows)])
+
+
 def _model(figures: Mapping[str, Any]) -> str:
     return f"{figures['model']['version']} (sha256 {figures['model']['sha256'][:12]}...)"
 
@@ -362,6 +379,7 @@ def repeat(material: Material) -> Section:
 # In the order of the page.
 SECTIONS: list[SectionMaker] = [
     handwriting,
+    ablated,
     varied,
     corrupted,
     comparison,
