@@ -5,6 +5,7 @@ DEV := .venv-dev
 PIP := -m pip --disable-pip-version-check --quiet
 ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine))) docker)
 IMAGE_FLAGS ?=
+BENCH ?=
 IMAGE_VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' service/__init__.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
@@ -51,8 +52,9 @@ requirements: $(DEV)/installed ## write requirements.txt: what the image install
 	$(DEV)/bin/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.txt
 
-bench: $(DEV)/installed ## measure side by side with other servers; needs wrk
-	$(DEV)/bin/python -m benchmarks.compare
+bench: $(DEV)/installed ## measure side by side with other servers, write docs/performance.md; needs wrk; BENCH="--rounds 3"
+	$(DEV)/bin/python -m benchmarks.compare $(BENCH)
+	$(DEV)/bin/python -m benchmarks.report
 
 clean: ## remove what the targets made, but no data and no run
 	rm -rf $(SERVE) $(DEV) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,164 +1,399 @@
 """Side by side: the in-process limit, this service, and the servers a user could pick instead.
 
 Every server does the same work with the same pictures on one core, another core drives it with wrk. Rounds are
-interleaved, so that a machine whose speed drifts favours nobody; what counts is the ratio, from medians.
+interleaved, so that a machine whose speed drifts favours nobody; what counts is the ratio within a round. Every answer
+must have status 200, and before a server is measured its answers to all pictures are looked at. The results are
+written to a file, from which `benchmarks.report` writes the document.
 
-    make bench
-    python -m benchmarks.compare --work plain --kinds 28 --connections 16 --rounds 5
+    make bench                                  what the promises are about: some ten minutes
+    python -m benchmarks.compare --full         all sizes, bodies, batches and numbers of connections: an hour and more
+    python -m benchmarks.compare --quick        only see that everything runs
 """
 
 import argparse
+import http.client
 import json
 import os
+import platform
+import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.bodies import Bodies, write_bodies
+from benchmarks.instances import machine
 from benchmarks.pictures import KINDS, write_pictures
-from benchmarks.servers import CLIENT_CORE, DIGITS, DIGITS_FORM, PEERS, SERVER_CORE, Server, install, running
+from benchmarks.servers import (
+    BENTOML,
+    CLIENT_CORE,
+    DIGITS,
+    LITSERVE,
+    LITSERVE_BATCHES,
+    MOSEC,
+    MOSEC_SINGLE,
+    PORT,
+    RAW,
+    ROOT,
+    SERVER_CORE,
+    TUTORIAL,
+    Server,
+    Usage,
+    install,
+    running,
+)
+from service import __version__
 
-LIMIT = "in process, one at a time"
-LIMIT_CODE = """
-import sys, time
-from pathlib import Path
-from benchmarks.work import Work, to_json
-pictures = [Path(line).read_bytes() for line in Path(sys.argv[1]).read_text().split()]
-work, n, seconds = Work(), 0, float(sys.argv[2])
-for picture in pictures[:50]:
-    work.read(picture)
-started = time.perf_counter()
-while time.perf_counter() - started < seconds:
-    to_json(work.read(pictures[n % len(pictures)]))
-    n += 1
-print(n / (time.perf_counter() - started))
-"""
-BOUNDARY = "benchmark"
+OUTPUT = ROOT / "docs" / "performance.json"
+LIMIT = "in process"
+BOTH_CORES = f"{SERVER_CORE},{CLIENT_CORE}"
+_URL = f"http://127.0.0.1:{PORT}"
 
 
 @dataclass(frozen=True)
-class Bodies:
-    """Request bodies in files, and their content type."""
+class Load:
+    """What wrk sends: bodies of a form ("raw", "form", "JSON") with so many pictures each, over so many connections."""
 
-    listing: Path
-    content_type: str
+    body: str
+    kind: str = "28"
+    items: int = 1
+    connections: int = 16
+    work: str = "robust"
+
+
+# What the promises of docs/performance.md are about.
+BARS: Mapping[Server, Sequence[Load]] = {
+    DIGITS: (
+        Load("raw"),
+        Load("form"),
+        Load("JSON"),
+        Load("raw", connections=1),
+        Load("JSON", "64", items=64, connections=4),
+        Load("form", "64", items=64, connections=4),
+    ),
+    MOSEC: (Load("raw"), Load("raw", "64", connections=64)),
+    TUTORIAL: (Load("form"),),
+    RAW: (Load("raw"),),
+    LITSERVE: (Load("form"),),
+    LITSERVE_BATCHES: (Load("form"),),
+    BENTOML: (Load("form"),),
+}
+# The tutorial service only resizes, whatever the others do.
+PLAIN: Mapping[Server, Sequence[Load]] = {
+    server: [Load(load.body, connections=16, work="plain") for load in BARS[server][:1]]
+    for server in (MOSEC, TUTORIAL, RAW, LITSERVE, BENTOML)
+}
+
+
+def everything() -> dict[Server, list[Load]]:
+    """All sizes, connections and bodies that each server takes."""
+    sizes = [(kind, connections) for kind in KINDS for connections in (1, 16, 64)]
+    loads: dict[Server, list[Load]] = {
+        server: [
+            Load(body, kind, 1, connections, work) for work in works for body in forms for kind, connections in sizes
+        ]
+        for server, forms, works in (
+            (DIGITS, ("raw", "form", "JSON"), ("robust",)),
+            (MOSEC, ("raw",), ("robust", "plain")),
+            (MOSEC_SINGLE, ("raw",), ("robust", "plain")),
+            (TUTORIAL, ("form",), ("robust", "plain")),
+            (RAW, ("raw",), ("robust", "plain")),
+            (LITSERVE, ("form",), ("robust", "plain")),
+            (LITSERVE_BATCHES, ("form",), ("robust", "plain")),
+            (BENTOML, ("form",), ("robust", "plain")),
+        )
+    }
+    loads[DIGITS] += [
+        Load(body, kind, items, 4) for body in ("form", "JSON") for kind in KINDS for items in (1, 16, 64, 256)
+    ]
+    return loads
+
+
+@dataclass
+class Experiment:
+    """Options, what was measured so far, and where it is written to."""
+
+    options: argparse.Namespace
+    scratch: Path
+    results: dict[str, Any] = field(default_factory=dict)
+    _bodies: dict[tuple[str, str, int], Bodies] = field(default_factory=dict)
+
+    def bodies(self, body: str, kind: str, items: int = 1) -> Bodies:
+        key = (body, kind, items)
+        if key not in self._bodies:
+            paths = write_pictures(self.scratch / kind, kind, self.options.pictures)
+            self._bodies[key] = write_bodies(paths, body, items, self.scratch / "-".join(map(str, key)))
+        return self._bodies[key]
+
+    def add(self, what: str, row: dict[str, Any]) -> None:
+        """Write a result down, at once: an interrupted run leaves what it had."""
+        self.results.setdefault(what, []).append(row)
+        self.options.output.write_text(json.dumps(self.results, indent=1) + "\n")
+        print(f"{what}: {row}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.splitlines()[0])
-    parser.add_argument("--work", choices=("robust", "plain"), default="robust", help="read as digits does, or resize")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=["28"], help="sides of the pictures")
-    parser.add_argument("--connections", nargs="+", type=int, default=[16], help="connections of wrk")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    how_much = parser.add_mutually_exclusive_group()
+    how_much.add_argument("--full", action="store_true", help="all loads that a server takes")
+    how_much.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
-    parser.add_argument("--pictures", type=int, default=1000, help="distinct pictures")
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--pictures", type=int, default=1024, help="distinct pictures")
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="servers whose names contain one of these"
     )
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="file for the results (docs/performance.json)")
     options = parser.parse_args(arguments)
-    os.environ["BENCH_WORK"] = options.work
-    servers = [DIGITS, DIGITS_FORM, *PEERS] if options.work == "robust" else list(PEERS)
-    servers = [server for server in servers if not options.only or any(part in server.name for part in options.only)]
-    for server in servers:
-        install(server)
-    for kind in options.kinds:
-        with tempfile.TemporaryDirectory() as scratch:
-            _compare(servers, kind, Path(scratch), options)
+    if options.quick:
+        options.rounds, options.seconds, options.pictures = 1, 1, 256
+    _compare(options)
     return 0
 
 
-def _compare(servers: Sequence[Server], kind: str, scratch: Path, options: argparse.Namespace) -> None:
-    paths = write_pictures(scratch / "pictures", kind, options.pictures)
-    raw, form = write_bodies(paths, scratch)
-    figures: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for number in range(options.rounds):
-        limit = _in_process(raw.listing, options.seconds)
-        figures.setdefault((LIMIT, 1), []).append({"per_second": limit, "cpu": 1.0})
-        for server in servers:
-            bodies = form if server.form else raw
-            with running(server) as usage:
-                if number == 0:
-                    _check_answers(server, bodies, paths, robust=options.work == "robust")
-                for connections in options.connections:
-                    _wrk(server, bodies, connections, 1)
-                    before, started = usage.cpu_seconds(), time.perf_counter()
-                    result = _wrk(server, bodies, connections, options.seconds)
-                    result["cpu"] = (usage.cpu_seconds() - before) / (time.perf_counter() - started)
-                    result["peak_mb"] = usage.peak_megabytes()
-                    figures.setdefault((server.name, connections), []).append(result)
-        print(f"round {number + 1} of {options.rounds} done", file=sys.stderr)
-    _print_table(f"{options.work} reading of {kind}x{kind} PNG", figures, options.rounds)
+def _compare(options: argparse.Namespace) -> None:
+    loads = everything() if options.full else {**BARS}
+    wanted = {server: loads[server] for server in loads if _is_wanted(server, options.only)}
+    for server in (DIGITS, *wanted):
+        install(server)
+    with tempfile.TemporaryDirectory() as scratch:
+        experiment = Experiment(options, Path(scratch), {"machine": _about(options)})
+        for number in range(options.rounds):
+            _limits(experiment, number)
+            for server, server_loads in wanted.items():
+                _measure(experiment, number, server, server_loads)
+            if not options.full:
+                for server in filter(wanted.__contains__, PLAIN):
+                    _measure(experiment, number, server, PLAIN[server])
+        if DIGITS in wanted:
+            for special in (_workers, _open_loop, _probes):
+                special(experiment)
 
 
-def write_bodies(paths: Sequence[Path], scratch: Path) -> tuple[Bodies, Bodies]:
-    """The pictures as raw bodies and as forms with the field `file`."""
-    listing = scratch / "raw.txt"
-    listing.write_text("\n".join(map(str, paths)) + "\n")
-    forms = scratch / "forms"
-    forms.mkdir()
-    for path in paths:
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{path.name}"\r\n'
-        body = (
-            f"{head}Content-Type: image/png\r\n\r\n".encode() + path.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
+def _is_wanted(server: Server, only: Sequence[str]) -> bool:
+    return not only or any(part in server.name for part in only)
+
+
+def _about(options: argparse.Namespace) -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return {
+        "machine": machine(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "onnxruntime": version("onnxruntime"),
+        "service": __version__,
+        "commit": commit.stdout.strip(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "pictures": options.pictures,
+    }
+
+
+# --- one server after the other ----------------------------------------------------------------------------------
+
+
+def _limits(experiment: Experiment, number: int) -> None:
+    for kind, items in (("28", 1), ("28", 16), ("64", 1), ("64", 64)):
+        row = _in_process(experiment, kind, "--items", str(items))
+        experiment.add(
+            "loads", {"round": number, "server": LIMIT, "kind": kind, "items": items, "work": "robust"} | row
         )
-        (forms / path.name).write_bytes(body)
-    form_listing = scratch / "form.txt"
-    form_listing.write_text("\n".join(str(forms / path.name) for path in paths) + "\n")
-    return Bodies(listing, "image/png"), Bodies(form_listing, f"multipart/form-data; boundary={BOUNDARY}")
+    experiment.add("reading", {"round": number} | _in_process(experiment, "28", "--reading"))
 
 
-def _in_process(listing: Path, seconds: int) -> float:
-    command = ["taskset", "-c", SERVER_CORE, str(DIGITS.bin / "python"), "-c", LIMIT_CODE, str(listing), str(seconds)]
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    return float(subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout)
+def _in_process(experiment: Experiment, kind: str, *arguments: str) -> dict[str, Any]:
+    listing = experiment.bodies("raw", kind).listing
+    command = [str(DIGITS.bin / "python"), "-m", "benchmarks.limit", str(listing), *arguments]
+    command += ["--seconds", str(experiment.options.seconds)]
+    done = subprocess.run(
+        ["taskset", "-c", SERVER_CORE, *command], cwd=ROOT, env=_environ(), capture_output=True, text=True, check=True
+    )
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
 
 
-def _wrk(server: Server, bodies: Bodies, connections: int, seconds: int) -> dict[str, Any]:
+def _measure(experiment: Experiment, number: int, server: Server, loads: Sequence[Load]) -> None:
+    for work in dict.fromkeys(load.work for load in loads):
+        with running(server, BENCH_WORK=work) as usage:
+            for load in (load for load in loads if load.work == work):
+                bodies = experiment.bodies(load.body, load.kind, load.items)
+                if number == 0:
+                    _check_answers(server, bodies, _path(server, load), robust=work == "robust")
+                row = {"round": number, "server": server.name} | vars(load) | {"start_seconds": usage.start_seconds}
+                experiment.add("loads", row | _drive(server, load, bodies, usage, experiment.options.seconds))
+
+
+def _drive(
+    server: Server, load: Load, bodies: Bodies, usage: Usage, seconds: float, core: str = CLIENT_CORE
+) -> dict[str, Any]:
+    """Warm up, then measure."""
+    path = _path(server, load)
+    wrk(server, path, bodies, load.connections, 1, core)
+    before, callers_before, started = usage.cpu_seconds(), _cpu_of_children(), time.perf_counter()
+    result = wrk(server, path, bodies, load.connections, seconds, core)
+    took = time.perf_counter() - started
+    return {
+        "requests_per_second": result["requests"] / result["seconds"],
+        "images_per_second": result["requests"] / result["seconds"] * load.items,
+        "p50_ms": result["p50_ms"],
+        "p99_ms": result["p99_ms"],
+        "server_cpu": (usage.cpu_seconds() - before) / took,
+        "client_cpu": (_cpu_of_children() - callers_before) / took,
+        "peak_mb": usage.peak_megabytes(),
+    }
+
+
+def _path(server: Server, load: Load) -> str:
+    return server.path if load.items == 1 else f"{server.path}/batch"
+
+
+def wrk(
+    server: Server, path: str, bodies: Bodies, connections: int, seconds: float, core: str = CLIENT_CORE
+) -> dict[str, Any]:
+    """Send the bodies in turn for so many seconds; what wrk says of it. Raises RuntimeError where a request failed."""
     script = Path(__file__).with_name("cycle.lua")
-    command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
-    environ = os.environ | {"BENCH_BODIES": str(bodies.listing), "BENCH_TYPE": bodies.content_type}
-    done = subprocess.run([*command, server.url], env=environ, capture_output=True, text=True, check=True)
+    command = [
+        "taskset",
+        "-c",
+        core,
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(script),
+        _URL + path,
+    ]
+    environ = _environ() | {"BENCH_BODIES": str(bodies.listing), "BENCH_TYPE": bodies.content_type}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if result["failed"]:
         raise RuntimeError(f"{server.name} failed {result['failed']} of {result['requests']} requests")
-    return result | {"per_second": result["requests"] / result["seconds"]}
+    # On a busy machine the first large batch may take longer than that.
+    return result if result["requests"] else wrk(server, path, bodies, connections, 2 * seconds, core)
 
 
-def _check_answers(server: Server, bodies: Bodies, paths: Sequence[Path], *, robust: bool) -> None:
+def _environ() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def _cpu_of_children() -> float:
+    """Of those that have ended: wrk has, the server has not."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _check_answers(server: Server, bodies: Bodies, path: str, *, robust: bool) -> None:
     """Every answer is 200, and where the pictures are read as they should be, nearly every digit is right."""
-    hits = 0
-    for body, path in zip(bodies.listing.read_text().split(), paths, strict=True):
-        request = urllib.request.Request(server.url, Path(body).read_bytes(), {"Content-Type": bodies.content_type})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+    hits = total = 0
+    for body, labels in zip(bodies.listing.read_text().split(), bodies.labels, strict=True):
+        request = urllib.request.Request(_URL + path, Path(body).read_bytes(), {"Content-Type": bodies.content_type})
+        with urllib.request.urlopen(request, timeout=30) as answer:
             content = json.load(answer)
-        hits += content["digit"] == int(path.stem.split("-")[1])
-        assert len(content["probabilities"]) == 10
-    if robust and hits < 0.9 * len(paths):
-        raise RuntimeError(f"{server.name} read only {hits} of {len(paths)} pictures right")
+        readings = [result["prediction"] for result in content["results"]] if "results" in content else [content]
+        hits += sum(reading["digit"] == label for reading, label in zip(readings, labels, strict=True))
+        total += len(labels)
+        assert all(len(reading["probabilities"]) == 10 for reading in readings)
+    if robust and hits < 0.9 * total:
+        raise RuntimeError(f"{server.name} read only {hits} of {total} pictures right")
 
 
-def _print_table(title: str, figures: dict[tuple[str, int], list[dict[str, Any]]], rounds: int) -> None:
-    print(f"\n{title}; medians of {rounds} rounds on {os.uname().machine}, one core for the server, one for wrk\n")
-    print("| server | connections | requests/s | min-max | vs digits | p50 ms | p99 ms | CPU | peak MB |")
-    print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-    for (name, connections), results in figures.items():
-        rates = [result["per_second"] for result in results]
-        base = figures.get((DIGITS.name, connections))
-        ratio = median(r["per_second"] / b["per_second"] for r, b in zip(results, base, strict=True)) if base else None
-        cells = [
-            f"{median(result[key] for result in results):.2f}" if key in results[0] else "-"
-            for key in ("p50_ms", "p99_ms", "cpu")
-        ]
-        peak = f"{max(result['peak_mb'] for result in results):.0f}" if "peak_mb" in results[0] else "-"
-        spread = f"{min(rates):.0f}-{max(rates):.0f}"
-        against = f"{ratio:.2f}" if ratio else "-"
-        print(f"| {name} | {connections} | {median(rates):.0f} | {spread} | {against} | {' | '.join(cells)} | {peak} |")
+# --- this service alone ------------------------------------------------------------------------------------------
+
+
+def _workers(experiment: Experiment) -> None:
+    """One worker and two, on both cores, which wrk shares."""
+    load = Load("raw", connections=32)
+    bodies = experiment.bodies(load.body, load.kind)
+    for number in range(experiment.options.rounds):
+        for workers in (1, 2):
+            with running(DIGITS, core=BOTH_CORES, DIGITS_WORKERS=str(workers)) as usage:
+                row = _drive(DIGITS, load, bodies, usage, experiment.options.seconds, core=BOTH_CORES)
+                experiment.add("workers", {"round": number, "workers": workers} | row)
+
+
+def _open_loop(experiment: Experiment) -> None:
+    """Latency at 80 % of capacity, asked by an open loop: even gaps between the requests, and random ones."""
+    rows = experiment.results["loads"]
+    rates = [row["requests_per_second"] for row in rows if row["server"] == DIGITS.name and row == row | _PLAIN_RAW]
+    rate = 0.8 * median(rates)
+    bodies = experiment.bodies("raw", "28").listing.read_text().split()
+    command = [str(DIGITS.bin / "python"), "-m", "benchmarks.load", f"{_URL}/predict", *bodies[:500]]
+    command += ["--rate", f"{rate:.0f}", "--seconds", str(3 * experiment.options.seconds)]
+    with running(DIGITS):
+        for number in range(min(3, experiment.options.rounds)):
+            for gaps in ("even", "random"):
+                random = ["--at-random"] if gaps == "random" else []
+                done = subprocess.run(
+                    ["taskset", "-c", CLIENT_CORE, *command, *random],
+                    cwd=ROOT,
+                    env=_environ(),
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                experiment.add("open_loop", {"round": number, "rate": rate, "gaps": gaps} | json.loads(done.stdout))
+
+
+_PLAIN_RAW = {"body": "raw", "kind": "28", "items": 1, "connections": 16}
+
+
+def _probes(experiment: Experiment) -> None:
+    """How soon a probe is answered while batches of 256 keep the service busy."""
+    bodies = experiment.bodies("JSON", "64", min(256, experiment.options.pictures))
+    seconds = 3 * experiment.options.seconds
+    with running(DIGITS), _busy(lambda: wrk(DIGITS, "/predict/batch", bodies, 4, seconds)):
+        time.sleep(0.5)
+        latencies = sorted(_probe_until(time.monotonic() + seconds - 1))
+    experiment.add(
+        "probes",
+        {
+            "probes": len(latencies),
+            "p50_ms": median(latencies),
+            "p99_ms": latencies[int(len(latencies) * 0.99)],
+            "max_ms": latencies[-1],
+        },
+    )
+
+
+@contextmanager
+def _busy(work: Callable[[], object]) -> Iterator[None]:
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    thread.join()
+
+
+def _probe_until(end: float) -> list[float]:
+    """Milliseconds from a probe, one every 20 ms, to its answer."""
+    latencies = []
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    while time.monotonic() < end:
+        started = time.perf_counter()
+        connection.request("GET", "/health/live")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+        latencies.append((time.perf_counter() - started) * 1000)
+        time.sleep(0.02)
+    return latencies
 
 
 if __name__ == "__main__":

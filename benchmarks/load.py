@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+_TIMER_SECONDS = 0.002
+
 
 @dataclass
 class Result:
@@ -116,8 +118,12 @@ class Connection(asyncio.Protocol):
 class Generator:
     """Sends `rate` requests a second over as many connections as it takes."""
 
-    def __init__(self, url: str, requests: Sequence[bytes], max_connections: int = 2000) -> None:
+    def __init__(
+        self, url: str, requests: Sequence[bytes], max_connections: int = 2000, *, at_random: bool = False
+    ) -> None:
+        """`at_random`: with gaps as between callers who know nothing of each other, instead of even ones."""
         parts = urlsplit(url)
+        self._gaps = np.random.default_rng(0).exponential(size=100_000) if at_random else np.ones(1)
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
         self._requests = requests
         self._idle: deque[Connection] = deque()
@@ -132,13 +138,11 @@ class Generator:
         self._stop = True
 
     async def run(self, rate: float, seconds: float, *, patience: float = 10.0) -> Result:
-        started = time.perf_counter()
+        due = started = time.perf_counter()
         total = int(rate * seconds)
         while self.result.sent < total and not self._stop:
-            due = started + self.result.sent / rate
-            wait = due - time.perf_counter()
-            if wait > 0:
-                await asyncio.sleep(wait)
+            due += float(self._gaps[self.result.sent % len(self._gaps)]) / rate
+            await _until(due)
             await self._send(self._requests[self.result.sent % len(self._requests)], due)
             if self.result.sent % 64 == 0:
                 await asyncio.sleep(0)
@@ -147,6 +151,9 @@ class Generator:
         while self._pending and time.perf_counter() < until:
             await asyncio.sleep(0.01)
         self.result.failures["no answer"] += self._pending
+        for connection in [*self._idle]:
+            if connection.transport is not None:
+                connection.transport.close()
         return self.result
 
     def answered(self, connection: Connection, status: int, latency: float, head: bytes) -> None:
@@ -183,6 +190,15 @@ class Generator:
             return
         self._pending += 1
         connection.send(request, due)
+
+
+async def _until(due: float) -> None:
+    """Wait; the loop's timers are precise to a millisecond only, so what is left after them is waited for awake."""
+    wait = due - time.perf_counter()
+    if wait > _TIMER_SECONDS:
+        await asyncio.sleep(wait - _TIMER_SECONDS)
+    while time.perf_counter() < due:
+        await asyncio.sleep(0)
 
 
 class Loop:
@@ -282,9 +298,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, required=True, help="requests a second")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=2000, help="at most so many")
+    parser.add_argument("--at-random", action="store_true", help="random gaps (Poisson) instead of even ones")
     options = parser.parse_args(arguments)
     requests = [raw_request(options.url, path.read_bytes()) for path in options.pictures]
-    generator = Generator(options.url, requests, options.connections)
+    generator = Generator(options.url, requests, options.connections, at_random=options.at_random)
     result = asyncio.run(generator.run(options.rate, options.seconds))
     print(json.dumps(result.summary(), indent=1))
     return 1 if result.failures.total() else 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ENVIRONMENTS = ROOT / ".bench"
+ENVIRONMENTS = Path(os.environ.get("BENCH_ENVIRONMENTS", ROOT / ".bench"))
 PORT = 8400
 SERVER_CORE, CLIENT_CORE = "0", "1"
 
@@ -26,42 +26,47 @@ class Server:
     command: tuple[str, ...]
     packages: tuple[str, ...] = ()
     path: str = "/predict"
-    form: bool = False
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{PORT}{self.path}"
 
     @property
+    def environment(self) -> Path:
+        return ENVIRONMENTS / "-".join(("service", *self.packages))
+
+    @property
     def bin(self) -> Path:
-        return ENVIRONMENTS / "-".join(("service", *self.packages)) / "bin"
+        return self.environment / "bin"
 
 
 _UVICORN = ("uvicorn", "--port", str(PORT), "--log-level", "warning")
-DIGITS = Server("digits", ("digits", "serve", "--port", str(PORT)))
-DIGITS_FORM = Server("digits, form", DIGITS.command, form=True)
-MOSEC_COMMAND = ("python", "-m", "benchmarks.peers.mosec_peer", "--port", str(PORT), "--address", "127.0.0.1")
-PEERS = (
-    Server("FastAPI tutorial", (*_UVICORN, "benchmarks.peers.tutorial:app"), form=True),
-    Server("FastAPI, raw body", (*_UVICORN, "benchmarks.peers.raw:app")),
-    Server("mosec", MOSEC_COMMAND, ("mosec==0.9.8",), "/inference", environ={"BENCH_BATCH": "1"}),
-    Server("mosec, batches of 16", MOSEC_COMMAND, ("mosec==0.9.8",), "/inference", environ={"BENCH_BATCH": "16"}),
-    Server("LitServe", ("python", "-m", "benchmarks.peers.litserve_peer"), ("litserve==0.2.19",), form=True),
-    Server(
-        "BentoML",
-        ("bentoml", "serve", "benchmarks.peers.bentoml_peer:Reading", "--port", str(PORT), "--host", "127.0.0.1"),
-        ("bentoml==1.4.39",),
-        form=True,
-    ),
+DIGITS = Server("digits", ("python", "-m", "service.cli", "serve", "--port", str(PORT)))
+_MOSEC = ("python", "-m", "benchmarks.peers.mosec_peer", "--port", str(PORT), "--address", "127.0.0.1")
+_LITSERVE = ("python", "-m", "benchmarks.peers.litserve_peer")
+TUTORIAL = Server("FastAPI tutorial", (*_UVICORN, "benchmarks.peers.tutorial:app"))
+RAW = Server("FastAPI, raw body", (*_UVICORN, "benchmarks.peers.raw:app"))
+MOSEC_SINGLE = Server("mosec", _MOSEC, ("mosec==0.9.8",), "/inference", {"BENCH_BATCH": "1"})
+MOSEC = Server("mosec, batches of 16", _MOSEC, ("mosec==0.9.8",), "/inference", {"BENCH_BATCH": "16"})
+LITSERVE = Server("LitServe", _LITSERVE, ("litserve==0.2.19",))
+LITSERVE_BATCHES = Server("LitServe, batches of 16", _LITSERVE, ("litserve==0.2.19",), environ={"BENCH_BATCH": "16"})
+BENTOML = Server(
+    "BentoML",
+    ("bentoml", "serve", "benchmarks.peers.bentoml_peer:Reading", "--port", str(PORT), "--host", "127.0.0.1"),
+    ("bentoml==1.4.39",),
 )
 
 
 @dataclass
 class Usage:
-    """What a running server has used: seconds of processor time, and the peak of its memory in MB, all processes."""
+    """What a running server has used: seconds of processor time, and the peak of its memory in MB, all processes.
+
+    `start_seconds` is the time from its start to its first answer.
+    """
 
     pid: int
+    start_seconds: float = 0.0
 
     def _pids(self) -> list[int]:
         listed = subprocess.run(["ps", "-o", "pid=", "-g", str(self.pid)], capture_output=True, text=True, check=False)
@@ -84,21 +89,22 @@ class Usage:
 
 def install(server: Server) -> None:
     """Make the server's environment, if it is not there."""
-    folder = server.bin.parent
-    if (folder / "installed").exists():
+    done = server.environment.with_name(server.environment.name + ".installed")
+    if done.exists():
         return
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(server.environment)], check=True)
     pip = [str(server.bin / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     constraints = ["--constraint", str(ROOT / "constraints.txt")]
     subprocess.run([*pip, *constraints, "--editable", str(ROOT)], check=True)
     if server.packages:
         subprocess.run([*pip, *server.packages], check=True)
-    (folder / "installed").touch()
+    done.touch()
 
 
 @contextmanager
 def running(server: Server, core: str = SERVER_CORE, **environ: str) -> Iterator[Usage]:
     """The server, pinned to its cores, from its first answer to its end."""
+    started = time.perf_counter()
     process = subprocess.Popen(
         ["taskset", "-c", core, str(server.bin / server.command[0]), *server.command[1:]],
         cwd=ROOT,
@@ -112,7 +118,7 @@ def running(server: Server, core: str = SERVER_CORE, **environ: str) -> Iterator
     )
     try:
         _await(server, process)
-        yield Usage(process.pid)
+        yield Usage(process.pid, time.perf_counter() - started)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -124,7 +130,8 @@ def running(server: Server, core: str = SERVER_CORE, **environ: str) -> Iterator
 
 
 def _await(server: Server, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"{server.name} ended with status {process.returncode} before it answered")
         try:
@@ -136,5 +143,5 @@ def _await(server: Server, process: subprocess.Popen[bytes]) -> None:
             pass
         else:
             return
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise RuntimeError(f"{server.name} did not answer within a minute")

@@ -34,8 +34,7 @@ class Work:
     def prepare(self, data: bytes) -> Digit:
         """A picture as the network takes it."""
         if not ROBUST:
-            grey = Image.open(io.BytesIO(data)).convert("L").resize((28, 28))
-            return Digit(np.asarray(grey), frozenset())
+            return Digit(resize(data), frozenset())
         prepared = self.reader.prepare(data, Timings())
         if isinstance(prepared, ServiceError):
             raise prepared
@@ -63,6 +62,11 @@ class Work:
             "reasons": reading.reasons,
             "model": self._model,
         }
+
+
+def resize(data: bytes) -> NDArray[np.uint8]:
+    """A picture as the tutorials hand it to the network: uint8 `[28, 28]`."""
+    return np.asarray(Image.open(io.BytesIO(data)).convert("L").resize((28, 28)))
 
 
 def to_json(answer: Any) -> bytes:

@@ -32,8 +32,8 @@ def walk(data: Path, folder: Path, pictures: Sequence[Path], epochs: int | None 
     trained = sorted(runs.iterdir())
 
     # 4. Make confidences mean what they say, write ONNX, and measure on the test digits, which had no part so far.
+    yield f"calibrate {source} {' '.join(map(str, trained))}"
     for run in trained:
-        yield f"calibrate {source} {run}"
         yield f"export {source} {run}"
     yield f"evaluate {source} {' '.join(map(str, trained))} --record {records}"
 

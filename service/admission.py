@@ -1,9 +1,8 @@
 """How much work may be in flight: requests, pictures and bytes. Beyond that, 429 at once instead of a growing queue."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import TracebackType
 
 from service.errors import Overloaded
 
@@ -30,22 +29,21 @@ class Admission:
     # A batch learns how many pictures it holds in a worker thread.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @contextmanager
-    def admit(self) -> Iterator["Ticket"]:
-        """Let one request in until the block ends.
+    def has_room(self, requests: int, size: int) -> bool:
+        """Whether so many requests more, each with one picture, would be let in, the last with `size` bytes."""
+        return (
+            not self.is_full(self.requests + requests - 1)
+            and self.images + requests <= self.max_images
+            and self.bytes + size <= self.max_bytes
+        )
+
+    def admit(self) -> "Ticket":
+        """A ticket, to be used in a `with` statement: lets one request in until the block ends.
 
         Raises:
-            Overloaded: as many requests are in flight as allowed.
+            Overloaded: on entering the block, if as many requests are in flight as allowed.
         """
-        if self.is_full(self.requests):
-            raise _too_many(self.requests)
-        self.requests += 1
-        ticket = Ticket(self)
-        try:
-            yield ticket
-        finally:
-            self.requests -= 1
-            ticket.release()
+        return Ticket(self)
 
     def is_full(self, requests: int) -> bool:
         """Whether no other request may be let in while there are so many."""
@@ -54,7 +52,7 @@ class Admission:
         )
 
 
-@dataclass
+@dataclass(slots=True)
 class Ticket:
     """What one request holds."""
 
@@ -85,6 +83,19 @@ class Ticket:
         if self.receiving:
             self.receiving = False
             self.admission.receiving -= 1
+
+    def __enter__(self) -> "Ticket":
+        admission = self.admission
+        if admission.is_full(admission.requests):
+            raise _too_many(admission.requests)
+        admission.requests += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.admission.requests -= 1
+        self.release()
 
     def add(self, *, images: int = 0, size: int = 0) -> None:
         """Take more.

@@ -17,6 +17,7 @@ from service.metrics import Metrics
 from service.middleware import RequestMiddleware
 from service.reader import Reader
 from service.settings import Settings, traces_are_wanted
+from service.shortcut import Shortcut
 from service.state import State
 
 DESCRIPTION = """Reads handwritten digits from forms: which digit, how sure, and whether it may be used unread.
@@ -49,7 +50,8 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         # What is there now stays; a collection that looks at it again and again costs a tenth of a reading.
         gc.collect()
         gc.freeze()
-        yield {"service": state}
+        # A trace tells what the application does with a request, so with traces there is no shortcut.
+        yield {"service": state} | ({} if telemetry["tracing"] else {"shortcut": Shortcut(state)})
         state.ready = False
 
     app = FastAPI(

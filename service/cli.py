@@ -194,7 +194,7 @@ def _read_here(options: argparse.Namespace, settings: Settings, found: Sequence[
     from service import decisions
     from service.classifier import DigitClassifier
     from service.parallel import in_order, portions
-    from service.reader import Reader, Source
+    from service.reader import Reader, Source, is_heavy
 
     classifier = DigitClassifier.load(settings.model_path)
     reader = Reader(classifier, max_pixels=settings.max_image_pixels, accept_at=settings.accept_at)
@@ -206,7 +206,7 @@ def _read_here(options: argparse.Namespace, settings: Settings, found: Sequence[
         return [_answer(result) for result in reader.read(batch, accept_at=accept_at)]
 
     batches = portions(_sources(found, settings), _size, max_items=_BATCH_ITEMS, max_size=_BATCH_BYTES)
-    answers = in_order(read, batches, threads=os.cpu_count() or 1)
+    answers = in_order(read, batches, threads=os.cpu_count() or 1, apart=lambda batch: any(map(is_heavy, batch)))
     return (Row(scan.name, answer) for scan, answer in zip(found, answers, strict=True))
 
 

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
@@ -31,18 +30,61 @@ _QUIET_ROUTES = frozenset({"/health", "/health/live", "/health/ready", "/metrics
 _LINGER_SECONDS = 2.0
 
 # Nobody is left to answer; the number that nginx uses for it.
-_CLIENT_GONE = 499
+CLIENT_GONE = 499
 
 
-@dataclass
 class _Exchange:
-    """One request on its way: what the wrapped `receive` and `send` saw of it."""
+    """One request on its way: hands on what is received and sent, and remembers what the middleware must know of it."""
 
-    request_id: str
-    headers: Mapping[bytes, bytes]
-    started: float = field(default_factory=time.perf_counter)
-    status: int = 0
-    body_read: bool = False
+    __slots__ = ("_metrics", "_receive", "_send", "body_read", "headers", "request_id", "scope", "started", "status")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, metrics: Metrics) -> None:
+        self.started = time.perf_counter()
+        self.scope, self._receive, self._send, self._metrics = scope, receive, send, metrics
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.request_id = request_id(self.headers.get(b"x-request-id", b""))
+        self.status = 0
+        self.body_read = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.body_read = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.body_read = self.body_read or not _has_body(self.headers)
+            self._begin(message["status"], message["headers"])
+        elif not message.get("more_body", False):
+            self.record()
+            if not self.body_read and b"expect" not in self.headers:
+                await self._send({**message, "more_body": True})
+                await _linger(self._receive)
+                message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def answer(self, response: Response) -> None:
+        """Send a whole answer to a request whose body was read."""
+        self._begin(response.status_code, response.raw_headers)
+        self.record()
+        await self._send(
+            {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+        )
+        await self._send({"type": "http.response.body", "body": response.body})
+
+    def record(self) -> None:
+        """Count the request; before its last byte leaves, so that whoever has an answer finds it in the metrics."""
+        method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
+        route = getattr(self.scope.get("route"), "path", "unmatched")
+        record(self._metrics, self.request_id, method, route, self.status, self.started)
+
+    def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.status = status
+        headers.append((b"x-request-id", self.request_id.encode()))
+        service = self.scope["state"].get("service")
+        # What is left of a body would be taken for the next request; and who drains wants its callers to go elsewhere.
+        if not self.body_read or (service is not None and not service.ready):
+            headers.append((b"connection", b"close"))
 
 
 class RequestMiddleware:
@@ -62,80 +104,61 @@ class RequestMiddleware:
             return
         if self._root_path:
             _put_under(self._root_path, scope)
-        headers = dict(scope["headers"])
-        exchange = _Exchange(request_id(headers.get(b"x-request-id", b"")), headers)
-        scope.setdefault("state", {})["request_id"] = exchange.request_id
-
-        async def watched_receive() -> Message:
-            message = await receive()
-            exchange.body_read = not message.get("more_body", False)
-            return message
-
-        async def watched_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                exchange.body_read = exchange.body_read or not _has_body(headers)
-                _add_headers(message, exchange, scope)
-            elif not message.get("more_body", False):
-                # Counted before the last byte leaves, so whoever has an answer finds it in the metrics.
-                self._record(scope, exchange)
-                if not exchange.body_read and b"expect" not in headers:
-                    await send({**message, "more_body": True})
-                    await _linger(receive)
-                    message = {"type": "http.response.body", "body": b""}
-            await send(message)
-
-        self._metrics.in_flight.inc()
+        exchange = _Exchange(scope, receive, send, self._metrics)
+        state = scope.setdefault("state", {})
+        state["request_id"], state["headers"] = exchange.request_id, exchange.headers
+        self._metrics.in_flight.add(1)
         try:
-            await self._answer(scope, watched_receive, watched_send, exchange)
+            await self._answer(exchange)
         finally:
-            self._metrics.in_flight.dec()
+            self._metrics.in_flight.add(-1)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, exchange: _Exchange) -> None:
+    async def _answer(self, exchange: _Exchange) -> None:
         try:
-            await self._dispatch(scope, receive, send, exchange.headers)
+            await self._dispatch(exchange)
         except ClientDisconnect:
-            exchange.status = _CLIENT_GONE
-            self._record(scope, exchange)
+            exchange.status = CLIENT_GONE
+            exchange.record()
         except ServiceError as error:
-            await self._refuse(error, scope, receive, send)
+            await self._refuse(error, exchange)
         except Exception:
             LOGGER.exception("request failed", extra={"request_id": exchange.request_id})
             if exchange.status:
                 raise
-            fault = InternalError("the request failed in the service; its request_id is in the log")
-            await self._refuse(fault, scope, receive, send)
+            await self._refuse(
+                InternalError("the request failed in the service; its request_id is in the log"), exchange
+            )
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send, headers: Mapping[bytes, bytes]) -> None:
+    async def _dispatch(self, exchange: _Exchange) -> None:
+        scope = exchange.scope
         path = _route_path(scope)
-        scope["state"]["service"].api_keys.check(path, headers)
+        scope["state"]["service"].api_keys.check(path, exchange.headers)
         route, endpoint = self._direct.get((scope["method"], path), (None, None))
         if endpoint is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, exchange.receive, exchange.send)
             return
         scope["route"] = route
-        response = await endpoint(Request(scope, receive))
-        await response(scope, receive, send)
+        await exchange.answer(await endpoint(Request(scope, exchange.receive)))
 
-    async def _refuse(self, error: ServiceError, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, error: ServiceError, exchange: _Exchange) -> None:
         self._metrics.count_refusal(error)
-        await problem_response(error, scope)(scope, receive, send)
+        await problem_response(error, exchange.scope)(exchange.scope, exchange.receive, exchange.send)
 
-    def _record(self, scope: Scope, exchange: _Exchange) -> None:
-        seconds = time.perf_counter() - exchange.started
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = getattr(scope.get("route"), "path", "unmatched")
-        self._metrics.observe_request(method, route, exchange.status, seconds)
-        level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
-        if LOGGER.isEnabledFor(level):
-            extra = {
-                "request_id": exchange.request_id,
-                "method": method,
-                "route": route,
-                "status": exchange.status,
-                "ms": round(seconds * 1000, 2),
-            }
-            LOGGER.log(level, "request", extra=extra)
+
+def record(metrics: Metrics, identity: str, method: str, route: str, status: int, started: float) -> None:
+    """One request more in the metrics, and a line in the log."""
+    seconds = time.perf_counter() - started
+    metrics.observe_request(method, route, status, seconds)
+    level = logging.DEBUG if route in _QUIET_ROUTES else logging.INFO
+    if LOGGER.isEnabledFor(level):
+        extra = {
+            "request_id": identity,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 2),
+        }
+        LOGGER.log(level, "request", extra=extra)
 
 
 def _put_under(root_path: str, scope: Scope) -> None:
@@ -153,15 +176,6 @@ def _route_path(scope: Scope) -> str:
 
 def _has_body(headers: Mapping[bytes, bytes]) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
-
-
-def _add_headers(message: Message, exchange: _Exchange, scope: Scope) -> None:
-    headers = message["headers"]
-    headers.append((b"x-request-id", exchange.request_id.encode()))
-    service = scope["state"].get("service")
-    # What is left of a body would be taken for the next request; and who drains wants its callers to go elsewhere.
-    if not exchange.body_read or (service is not None and not service.ready):
-        headers.append((b"connection", b"close"))
 
 
 async def _linger(receive: Receive) -> None:

@@ -12,7 +12,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,13 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Request, Response
 from numpy.typing import NDArray
-from starlette.requests import ClientDisconnect
 
 from service import __version__, openapi, uploads
 from service.admission import Ticket
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge, Unavailable, UnsupportedMediaType
 from service.preprocessing import SIZE
 from service.reader import Digit, Reading, Timings
-from service.routes import Deadline, in_thread, timing
+from service.routes import Deadline, in_thread, in_turn, timing
 from service.schemas import (
     InferenceModel,
     InferenceModelReady,
@@ -168,9 +167,8 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     state = _find_model(request, name, version)
     _check_media_type(request)
     timings = Timings()
-    with state.admission.admit() as ticket:
-        async with Deadline(request, state):
-            call, readings = await _receive_and_read(request, state, ticket, timings)
+    with state.admission.admit() as ticket, Deadline(request, state):
+        call, readings = await _receive_and_read(request, state, ticket, timings)
     state.metrics.batch_items.observe(len(readings))
     state.metrics.observe_readings(readings)
     response = _answer(call, readings, state)
@@ -366,18 +364,11 @@ async def _receive_and_read(
     def read(abandoned: threading.Event) -> tuple[_Call, list[Reading]]:
         call = parse(body.data, header_length, state.limits)
         ticket.add(images=len(call.pictures))
-        results = state.reader.read(_until(abandoned, call.pictures), timings=timings)
+        with in_turn(state, abandoned, call.pictures) as pictures:
+            results = state.reader.read(pictures, timings=timings)
         return call, [_or_raise(index, result) for index, result in enumerate(results)]
 
     return await in_thread(request, state, read, timings)
-
-
-def _until(abandoned: threading.Event, pictures: Sequence[bytes | Digit]) -> Iterator[bytes | Digit]:
-    """The pictures, as long as somebody waits for the answer."""
-    for picture in pictures:
-        if abandoned.is_set():
-            raise ClientDisconnect
-        yield picture
 
 
 def _or_raise(index: int, result: Reading | ServiceError) -> Reading:

@@ -1,11 +1,14 @@
 """uvicorn's HTTP protocol with a guard at the door, for what the application would see too late or not at all.
 
-A request head must come in time and be of a sane size. And when as much is in flight as may be, a reading is refused
-here, before a task is made for it: under three times its capacity a service that spends a quarter of a reading on
-each refusal would answer little else.
+A request head must come in time and be of a sane size. When as much is in flight as may be, a reading is refused
+here, before a task is made for it, and mostly before it is parsed: under three times its capacity a service that spends
+a quarter of a reading on each refusal would answer little else. And for the same reason a plain reading is answered from here; see `shortcut`.
 """
 
 import asyncio
+import re
+from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
 
 import httptools
@@ -13,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import Overloaded
 from service.problems import problem_json, request_id
+from service.shortcut import Shortcut
 from service.state import State
 
 HEAD_SECONDS = 10.0
@@ -23,16 +27,30 @@ _REFUSAL = (
     b"content-type: application/problem+json\r\nretry-after: 1\r\nx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b"
 )
 
+_SPECIAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|connection|expect|upgrade|x-request-id)[ \t]*:|\n[ \t]")
+_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r")
+
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Closes a connection whose request head does not come within 10 s or is longer than 64 KiB; refuses overload."""
+    """Closes a connection whose request head does not come within 10 s or is longer than 64 KiB; refuses overload.
+
+    A request that may be plain is kept back (`_plain`) until it is there as a whole, and then waits for its turn of the
+    shortcut (`_waiting`); to the application it is made known only if it turns out not to be plain.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_bytes = 0
+        self._in_head = True
+        self._in_message = False
         self._refused = False
         self._close_after_refusal = False
+        self._shortcut: Shortcut | None = self.app_state.get("shortcut")
+        self._plain: list[bytes] | None = None
+        self._plain_headers: dict[bytes, bytes] = {}
+        self._plain_started = 0.0
+        self._waiting = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -42,32 +60,93 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_done()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        self._finish_waiting()
+        super().shutdown()
+
     def data_received(self, data: bytes) -> None:
-        if self._head_timer is None and not self._refused and (self.cycle is None or self.cycle.response_complete):
-            self._expect_head()
-        if self._head_timer is not None:
-            self._head_bytes += len(data)
+        if self._refuse_unparsed(data):
+            return
+        # Answers leave in the order of the requests.
+        self._finish_waiting()
+        if not self._refused and self._plain is None and (self.cycle is None or self.cycle.response_complete):
+            self._in_head = True
+        self._head_bytes += len(data)
         super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self._head_done()
-            self.send_400_response(f"The request head is longer than {MAX_HEAD_BYTES} bytes.")
+        if self._plain is not None and not self.transport.is_closing():
+            # The rest comes later, if at all.
+            self.go_long(b"".join(self._plain))
+        if self._in_head and not self.transport.is_closing():
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        self._finish_waiting()
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._head_done()
         state: State | None = self.app_state.get("service")
-        if state is not None and state.admission.is_full(len(self.tasks)):
+        if state is None:
+            super().on_headers_complete()
+            return
+        pipelined = self.cycle is not None and not self.cycle.response_complete
+        if not pipelined and self._is_full(state):
             route = state.refusable.get(self._path())
-            pipelined = self.cycle is not None and not self.cycle.response_complete
-            if route is not None and not pipelined:
+            if route is not None:
                 self._refuse(state, route)
                 return
+        if pipelined or not self._may_be_plain():
+            super().on_headers_complete()
+
+    def _may_be_plain(self) -> bool:
+        """Whether the request may be plain; from then on its body is kept back."""
+        if self._shortcut is None or self.flow.write_paused or not self.parser.should_keep_alive():
+            return False
+        headers = dict(self.headers)
+        if self.parser.get_http_version() != "1.1" or not self._shortcut.takes(
+            self.parser.get_method(), self.url, headers
+        ):
+            return False
+        self._plain, self._plain_headers, self._plain_started = [], headers, perf_counter()
+        return True
+
+    def is_waiting(self) -> bool:
+        """Whether the plain request is still to be answered."""
+        return self._waiting and not self.transport.is_closing()
+
+    def answer(self, head: bytes, body: bytes) -> None:
+        """Send the answer to the plain request."""
+        self._waiting = False
+        standing = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *standing, head, b"\r\n", body)))
+        self.on_response_complete()
+
+    def go_long(self, body: bytes) -> None:
+        """Tell the application of a request that was kept back."""
+        complete, self._waiting, self._plain = self._waiting, False, None
         super().on_headers_complete()
+        if body:
+            super().on_body(body)
+        if complete:
+            super().on_message_complete()
+
+    def _finish_waiting(self) -> None:
+        if self._waiting and self._shortcut is not None:
+            self._shortcut.run()
 
     def on_body(self, body: bytes) -> None:
-        if not self._refused:
+        if self._plain is not None:
+            self._plain.append(body)
+        elif not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_message = False
+        if self._plain is not None and self._shortcut is not None:
+            body, self._plain, self._waiting = b"".join(self._plain), None, True
+            self._shortcut.add(self, self._plain_headers, body, self._plain_started)
+            return
         if not self._refused:
             super().on_message_complete()
             return
@@ -75,9 +154,30 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._close_after_refusal:
             self.transport.close()
         else:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._keep_alive()
+
+    def _keep_alive(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def _is_full(self, state: State) -> bool:
+        """Whether no other request may be let in."""
+        return state.admission.is_full(len(self.tasks) + len(self._shortcut or ()))
+
+    def _refuse_unparsed(self, data: bytes) -> bool:
+        """Refuse a plain request that is here as a whole; any other takes the way through the parser."""
+        state: State | None = self.app_state.get("service")
+        if state is None or not state.ready or not self._is_full(state):
+            return False
+        if self._in_message or self._waiting or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        route = _route_of_whole(data, state.refusable)
+        if route is None:
+            return False
+        self._head_done()
+        self._unset_keepalive_if_required()
+        self._send_refusal(state, route, request_id(b""), b"")
+        self._keep_alive()
+        return True
 
     def _path(self) -> bytes:
         path: bytes = httptools.parse_url(self.url).path
@@ -85,25 +185,35 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, state: State, route: str) -> None:
         """Answer 429; what comes of the body is read and dropped, so that the sender gets to see it."""
-        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
         identity = request_id(dict(self.headers).get(b"x-request-id", b""))
-        body = problem_json(error, route, identity)
         # Who asked whether to send the body will not send it now; the connection cannot be used again.
         close = self.expect_100_continue or not self.parser.should_keep_alive() or not state.ready
-        self.transport.write(
-            _REFUSAL % (identity.encode(), len(body), b"connection: close\r\n" if close else b"", body)
-        )
-        state.metrics.count_refusal(error)
-        state.metrics.observe_request("POST", route, error.status, 0.0)
+        self._send_refusal(state, route, identity, b"connection: close\r\n" if close else b"")
         self._refused, self._close_after_refusal = True, close
         if self.expect_100_continue:
             self.transport.close()
 
+    def _send_refusal(self, state: State, route: str, identity: str, header: bytes) -> None:
+        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
+        body = problem_json(error, route, identity)
+        self.transport.write(_REFUSAL % (identity.encode(), len(body), header, body))
+        state.metrics.count_refusal(error)
+        state.metrics.observe_request("POST", route, error.status, 0.0)
+
+    def _await_head(self) -> None:
+        """The head is not complete; most come at once, so that no timer is started for them."""
+        if self._head_timer is None:
+            self._expect_head()
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._head_done()
+            self.send_400_response(f"The request head is longer than {MAX_HEAD_BYTES} bytes.")
+
     def _expect_head(self) -> None:
-        self._head_bytes = 0
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
 
     def _head_done(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -112,3 +222,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+def _route_of_whole(data: bytes, refusable: Mapping[bytes, str]) -> str | None:
+    """The route that a request leads to, if it is nothing but one whole POST with a body of stated length.
+
+    What would change how it is answered (another version, a header about the connection, an id of the caller's) or
+    where it ends (chunks, two lengths) gives None.
+    """
+    end = data.find(b"\r\n\r\n")
+    if not data.startswith(b"POST ") or end < 0:
+        return None
+    line, _, fields = data[:end].lower().partition(b"\r\n")
+    if not line.endswith(b" http/1.1"):
+        return None
+    route = refusable.get(data[5 : len(line) - 9].partition(b"?")[0])
+    if route is None or _SPECIAL.search(fields):
+        return None
+    lengths = _LENGTH.findall(b"\r\n" + fields + b"\r\n")
+    return route if lengths == [b"%d" % (len(data) - end - 4)] else None

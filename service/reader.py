@@ -62,6 +62,11 @@ _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
 Source = bytes | images.Page | Digit | ServiceError
 
 
+def is_heavy(source: Source) -> bool:
+    """Whether most of the time that reading takes goes into decoding, which holds no lock of the interpreter."""
+    return isinstance(source, images.Page) or (isinstance(source, bytes) and not images.is_light(source))
+
+
 @dataclass(frozen=True)
 class Reader:
     """Reads pictures of single digits with one classifier."""

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -33,6 +34,7 @@ def serve(settings: Settings) -> None:
         logs.LOGGER.warning(warning)
     _check_model(settings)
     _export(settings)
+    _allow_descriptors()
     if settings.workers == 1:
         # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked for ends with 0.
         for stop in (signal.SIGTERM, signal.SIGINT):
@@ -67,6 +69,16 @@ class _Supervisor(Multiprocess):
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
+def _allow_descriptors() -> None:
+    """As many connections as the system allows; by default a process may have no more than 1,024 descriptors."""
+    if sys.platform != "win32":
+        import resource
+
+        _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+
+
 def _check_model(settings: Settings) -> None:
     """Refuse a bad model before the first worker starts: a message instead of a crash loop."""
     DigitClassifier.load(settings.model_path).warm_up()
@@ -87,6 +99,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         http=GuardedProtocol,
+        loop="auto" if sys.platform == "win32" else "service.acceptor:EagerLoop",
         forwarded_allow_ips=settings.forwarded_allow_ips,
     )
 

@@ -1,5 +1,6 @@
 """What the routes share: made once when the application starts, handed to each request, never global."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ from service.settings import Settings
 from service.uploads import Limits
 
 # For what is too large to be read on the event loop. The work holds one core, so a second thread only keeps a large
-# picture from waiting behind a large batch.
+# picture from waiting behind a large batch; small pictures are read by the thread whose turn it is.
 READER_THREADS = 2
 
 
@@ -32,6 +33,7 @@ class State:
     # Paths as they come in, with the route that they lead to, of requests that may be refused at the door.
     refusable: Mapping[bytes, str] = field(default_factory=dict)
     ready: bool = False
+    turn: threading.Lock = field(default_factory=threading.Lock)
     limiter: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(READER_THREADS))
 
     @cached_property

@@ -152,7 +152,7 @@ def load(url: str, seconds: float) -> None:
         while time.monotonic() < end:
             for digit in range(10):
                 client.post("/predict", content=pictures.png(digit))
-            client.post("/predict?accept_at=1", content=pictures.png(4, pen=0.04))
+                client.post("/predict?accept_at=1", content=pictures.png(digit))  # hardly one is that sure
             client.post("/predict", content=pictures.blank())
             client.post("/predict", content=b"no picture")
             client.post("/predict/batch", files=[("files", pictures.png(digit)) for digit in range(3)])

@@ -5,6 +5,7 @@ neither weights nor thresholds.
 """
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,17 @@ from service.classifier import DigitClassifier
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason, accept_at_for
 from service.errors import ServiceError
 from service.reader import Digit, Reader, Reading
+from training.calibrate import apply_temperature
 from training.data import Digits
 from training.errors import DataError
-from training.evaluate import calibration_error, encode_png, score
+from training.evaluate import (
+    brier_score,
+    calibration_error,
+    encode_png,
+    load_classifier,
+    negative_log_likelihood,
+    score,
+)
 from training.latency import measure_in_turns
 from training.mixture import corrupt_each
 from training.robustness import draw_families, score_negatives
@@ -78,15 +87,40 @@ def measure_test(classifier: DigitClassifier, test: Digits) -> dict[str, Any]:
     }
 
 
-def measure_likelihood(classifier: DigitClassifier, digits: Digits) -> dict[str, Any]:
-    """Log-likelihood, Brier score and reliability of digits as they are and corrupted."""
+def measure_likelihood(classifier: DigitClassifier, digits: Digits, temperature: float) -> dict[str, Any]:
+    """Log-likelihood, Brier score and reliability of digits as they are and corrupted.
+
+    Args:
+        classifier: the model.
+        digits: whose labels are known.
+        temperature: the one in the model's graph; the scores without it stand beside.
+    """
     rows = {}
     for name, part in (("clean", digits), ("corrupted", corrupt_each(digits))):
         probabilities, _ = classifier.predict(part.images)
         scores = score(probabilities, part.labels)
         rows[name] = {key: scores[key] for key in ("n", "accuracy", "nll", "brier")}
+        without = _without_temperature(probabilities, temperature)
+        rows[name] |= {
+            "nll_before": negative_log_likelihood(without, part.labels),
+            "brier_before": brier_score(without, part.labels),
+        }
         rows[name] |= calibration_error(probabilities, part.labels)
     return rows
+
+
+def _without_temperature(probabilities: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """The probabilities before the logits were divided: their logarithms are the divided logits, but for a constant."""
+    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) * temperature
+    return apply_temperature(logits.astype(np.float32), 1.0)[0]
+
+
+def read_temperature(path: Path) -> float:
+    """The temperature in an exported graph, as its record tells it."""
+    import onnx
+
+    properties = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    return float(json.loads(properties["calibration"])["temperature"])
 
 
 def measure_photos(classifier: DigitClassifier, photos: Sequence[Labelled]) -> dict[str, Any]:
@@ -205,18 +239,21 @@ def _reasons(readings: Sequence[Reading]) -> dict[str, int]:
     return dict(Counter(reason.value for reading in readings for reason in reading.reasons))
 
 
-def measure_all(
-    classifier: DigitClassifier, held_out: Digits, test: Digits, sets: Mapping[str, Path | None]
-) -> dict[str, Any]:
+def measure_all(path: Path, held_out: Digits, test: Digits, sets: Mapping[str, Path | None]) -> dict[str, Any]:
     """Everything, as docs/figures/decisions.json keeps it.
 
     Args:
-        classifier: the model.
+        path: the model, an exported graph.
         held_out: validation digits, that generated negatives are made of and compared with.
         test: MNIST's test digits.
         sets: `photos`, a folder with MANIFEST.csv (`file`, `label`); `negatives`, one with labels.csv (`file`,
             `what`); None leaves it out.
+
+    Raises:
+        RunError: the model is missing, or not what the contract describes.
+        DataError: a set is missing, or one of its pictures cannot be read.
     """
+    classifier = load_classifier(path)
     record = classifier.record
     measured = {
         "model": {"name": record.name, "version": record.version, "sha256": record.sha256}
@@ -224,7 +261,7 @@ def measure_all(
         "doubt_at": record.doubt_at,
         "accept_at": {str(target): accept_at_for(target, record.thresholds) for target in TARGET_ERRORS},
         "test": measure_test(classifier, test),
-        "likelihood": measure_likelihood(classifier, test),
+        "likelihood": measure_likelihood(classifier, test, read_temperature(path)),
         "families": measure_families(classifier, held_out),
         "cost": measure_cost(classifier, test),
     }

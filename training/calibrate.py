@@ -5,7 +5,7 @@ clean and corrupted (C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration o
 goes into the exported graph; the thresholds go into the file's metadata.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from training.train import predict_logits
 TEMPERATURES = (0.05, 20.0)
 # What the temperature is fitted on: nobody knows beforehand how clean the pictures will be.
 FITTED_ON = ("clean", "corrupted")
+# Steps from the best temperature to none.
+HOLDING_BACK = 21
 # Shares of held-out digits that may be doubted, and of negatives that may not be.
 DOUBTED_DIGITS = NOT_DOUBTED_NEGATIVES = 0.01
 
@@ -67,10 +69,7 @@ def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
     model = load_keras_model(run.model_path)
     logits = {name: predict_logits(model, part.images) for name, part in material.parts.items()}
     labels = {name: part.labels for name, part in material.parts.items()}
-    temperature = fit_temperature(
-        np.concatenate([logits[name][:, :10] for name in FITTED_ON]),
-        np.concatenate([labels[name] for name in FITTED_ON]),
-    )
+    temperature = choose_temperature([(logits[name][:, :10], labels[name]) for name in FITTED_ON])
     before, after = (
         {name: Answers(*apply_temperature(logits[name], each), labels[name]) for name in logits}
         for each in (1.0, temperature)
@@ -90,6 +89,29 @@ def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
     }
     run.write("calibration", calibration)
     return calibration
+
+
+def choose_temperature(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]]) -> float:
+    """The best temperature for all parts together, held back towards 1 until it worsens no score of any of them.
+
+    Args:
+        parts: logits float `[N, 10]` with labels `[N]`.
+    """
+    logits, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    best = fit_temperature(logits, labels)
+    before = _losses(parts, 1.0)
+    for temperature in np.geomspace(best, 1.0, HOLDING_BACK)[:-1].tolist():
+        if (_losses(parts, temperature) <= before).all():
+            return float(temperature)
+    return 1.0
+
+
+def _losses(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]], temperature: float) -> NDArray[np.float64]:
+    """Likelihood and Brier score of every part."""
+    from training.evaluate import brier_score, negative_log_likelihood
+
+    answers = [(apply_temperature(logits, temperature)[0], labels) for logits, labels in parts]
+    return np.array([score(*answer) for answer in answers for score in (negative_log_likelihood, brier_score)])
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:

@@ -52,38 +52,29 @@ def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
 
 def confidences(measured: Mapping[str, Any], calibration: Mapping[str, Any], folder: Path) -> Section:
     """Whether confidences mean what they say, on clean and on corrupted digits, and what the temperature did for it."""
-    rows = [
-        (
-            f"MNIST test, {name}",
-            f"{row['n']:,}",
-            f"{row['accuracy']:.2%}",
-            *(f"{row[key]:.4f}" for key in ("nll", "brier", "ece")),
+    told = (
+        "Corrupted are digits after the fifteen corruptions of MNIST-C, each of which takes its turn. Before and after is "
+        f"without and with the temperature ({calibration.get('temperature', 1.0):.3f}), which was fitted on the held-out digits."
+    )
+    rows = [_likelihood(f"MNIST test, {name}", row) for name, row in measured["likelihood"].items()]
+    for part, row in calibration.get("scores", {}).items():
+        after = {"n": calibration["mixture"][part], "nll": row["nll_after"], "brier": row["brier_after"]}
+        rows.append(_likelihood(f"held out, {part}", row | after))
+    pictures = [
+        _picture(
+            folder / f"reliability-{name}.png",
+            f"Stated confidence and share of right answers, MNIST test, {name}.",
+            partial(plots.plot_reliability, row["bins"]),
         )
         for name, row in measured["likelihood"].items()
     ]
-    blocks: list[Block] = [
-        Text("Corrupted are the test digits after the fifteen corruptions of MNIST-C, each of which takes its turn."),
-        Table(("digits", "n", "accuracy", "NLL", "Brier", "ECE"), rows),
-        *(
-            _picture(
-                folder / f"reliability-{name}.png",
-                f"Stated confidence and share of right answers, MNIST test, {name}.",
-                partial(plots.plot_reliability, row["bins"]),
-            )
-            for name, row in measured["likelihood"].items()
-        ),
-    ]
-    if scores := calibration.get("scores"):
-        keys = ("nll_before", "nll_after", "brier_before", "brier_after")
-        fitted = [
-            (part, f"{calibration['mixture'][part]:,}", *(f"{row[key]:.4f}" for key in keys))
-            for part, row in scores.items()
-        ]
-        blocks.insert(
-            2, Text(f"The temperature {calibration['temperature']:.3f} on held-out digits, before and after:")
-        )
-        blocks.insert(3, Table(("held out", "n", "NLL before", "after", "Brier before", "after"), fitted))
-    return Section("Do confidences mean what they say", blocks)
+    header = ("digits", "n", "NLL before", "after", "Brier before", "after", "ECE")
+    return Section("Do confidences mean what they say", [Text(told), Table(header, rows), *pictures])
+
+
+def _likelihood(name: str, row: Mapping[str, Any]) -> list[str]:
+    scores = [f"{row[key]:.5f}" for key in ("nll_before", "nll", "brier_before", "brier")]
+    return [name, f"{row['n']:,}", *scores, f"{row['ece']:.4f}" if "ece" in row else "-"]
 
 
 def photos(measured: Mapping[str, Any]) -> Section:

@@ -361,7 +361,8 @@ def repeat(material: Material) -> Section:
     lines = [
         "python -m training data",
         *(f"python -m training train --architecture {name} --seeds 0 1 2" for name in networks if name != "ensemble"),
-        "python -m training calibrate RUN && python -m training export RUN   # for each run",
+        "python -m training calibrate RUN...                                 # all at once",
+        "python -m training export RUN                                       # for each run",
         "python -m training evaluate --record docs/runs RUN                   # for each run",
         "python -m training baselines --record docs/runs",
         "python -m training decisions --record docs/figures --photos FOLDER --negatives FOLDER",

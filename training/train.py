@@ -22,6 +22,7 @@ from training.curriculum import SOURCES
 from training.data import Dataset, Digits, hold_out
 from training.errors import RecipeError, RunError
 from training.events import EventLog
+from training.interrupt import held_back
 from training.moves import moved
 from training.recipe import Recipe
 from training.runs import Run
@@ -96,9 +97,9 @@ def _train(run: Run, dataset: Dataset, *, h5: bool) -> Run:
     if run.checkpoint_path.exists():
         trainer.restore(run.checkpoint_path)
     print(f"{run.folder}: {recipe.architecture}, {trainer.model.count_params():,} parameters", flush=True)
-    with EventLog(run.events_path) as events:
+    with EventLog(run.events_path) as events, held_back() as raise_if_interrupted:
         while not trainer.is_done:
-            entry = trainer.train_epoch()
+            entry = trainer.train_epoch(raise_if_interrupted)
             trainer.save(run.checkpoint_path)
             run.write("history", {"epochs": trainer.history})
             events.write(trainer.epoch, entry)
@@ -143,8 +144,11 @@ class Trainer:
     def is_done(self) -> bool:
         return self.epoch >= self.recipe.epochs or objective.is_stopped_early(self.recipe, self.history)
 
-    def train_epoch(self) -> dict[str, float]:
-        """Train on every batch of one epoch and measure on validation digits; returns the epoch's history."""
+    def train_epoch(self, after_step: Callable[[], None] = lambda: None) -> dict[str, float]:
+        """Train on every batch of one epoch and measure on validation digits; returns the epoch's history.
+
+        `after_step` is called after every batch, and may end the epoch by an exception.
+        """
         from tqdm import tqdm
 
         started = time.perf_counter()
@@ -161,6 +165,7 @@ class Trainer:
                 seen += len(labels)
                 for name, value in self._step(images, labels).items():
                     totals[name] += float(value) * len(labels)
+                after_step()
                 bar.set_postfix({name: f"{total / seen:.4f}" for name, total in totals.items()}, refresh=False)
         entry = {name: total / seen for name, total in totals.items()} | self._validate()
         if self.recipe.plateau:

@@ -1,17 +1,26 @@
 """The door: heads that never end, and refusals before a task is made."""
 
+import asyncio
 import re
+import select
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx2
+import pytest
 
+from service.protocol import _route_of_whole
 from tests import pictures
 from tests.processes import Server, serving
 from tests.service.test_predict import problem
 from tests.service.test_server import get_ready
+
+if sys.platform != "win32":
+    from service.acceptor import EagerLoop
 
 SEVEN = pictures.png(7)
 POST = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(SEVEN)}\r\n"
@@ -26,10 +35,13 @@ def connect(server: Server) -> socket.socket:
 def full(server: Server) -> Iterator[list[socket.socket]]:
     """As many slow senders as a service that works on one request at a time lets wait."""
     with ExitStack() as stack:
-        holders = [stack.enter_context(connect(server)) for _ in range(8)]
-        for holder in holders:
+        holders: list[socket.socket] = []
+        while len(holders) < 8:
+            holder = stack.enter_context(connect(server))
             holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
-            time.sleep(0.5)
+            # One is refused if the one before it has not yet been found slow.
+            if not select.select([holder], [], [], 0.3)[0]:
+                holders.append(holder)
         yield holders
 
 
@@ -96,3 +108,77 @@ def test_slow_senders_leave_their_place_to_others() -> None:
                 assert httpx2.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
             slow.sendall(SEVEN[50:])
             assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop's way of accepting")
+def test_everybody_who_waits_at_the_door_is_let_in_at_once() -> None:
+    """Uvloop alone accepts one connection in each turn, and a busy turn takes long."""
+    entered: list[int] = []
+    turn = 0
+
+    class Entering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            entered.append(turn)
+
+    async def serve() -> None:
+        nonlocal turn
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(50):
+                stack.enter_context(socket.create_connection(door.getsockname()))
+            server = await loop.create_server(Entering, sock=door)
+            while len(entered) < 50:
+                turn += 1
+                await asyncio.sleep(0)
+            server.close()
+
+    with asyncio.Runner(loop_factory=EagerLoop) as runner:
+        runner.run(asyncio.wait_for(serve(), 30))
+    assert max(entered) - min(entered) < 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process, as Linux alone can")
+def test_a_service_out_of_descriptors_recovers() -> None:
+    import resource
+
+    with serving() as server:
+        get_ready(server.url)
+        taken = len(list(Path(f"/proc/{server.process.pid}/fd").iterdir()))
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (taken + 8, taken + 8))
+        with ExitStack() as stack:
+            for _ in range(40):
+                stack.enter_context(connect(server))
+            time.sleep(0.5)
+        assert httpx2.post(f"{server.url}/predict", content=SEVEN, timeout=30).json()["digit"] == 7
+
+
+REFUSABLE = {b"/predict": "/predict", b"/digits/predict": "/predict"}
+WHOLE = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+@pytest.mark.parametrize(
+    ("data", "route"),
+    [
+        (WHOLE, "/predict"),
+        (WHOLE.replace(b"Length: 3", b"length :  3 "), "/predict"),
+        (WHOLE.replace(b"/predict", b"/digits/predict?accept_at=0.9"), "/predict"),
+        (WHOLE.replace(b"/predict", b"/predict/"), None),
+        (WHOLE.replace(b"POST", b"GET"), None),
+        (WHOLE.replace(b"1.1", b"1.0"), None),
+        (WHOLE + b"d", None),
+        (WHOLE[:-1], None),
+        (WHOLE[:40], None),
+        (WHOLE + WHOLE, None),
+        (WHOLE.replace(b"Host", b"Connection"), None),
+        (WHOLE.replace(b"Host", b"Transfer-Encoding"), None),
+        (WHOLE.replace(b"Host", b"X-Request-ID"), None),
+        (WHOLE.replace(b"Host: x", b"Content-Length: 3"), None),
+        (WHOLE.replace(b"Host: x", b"Host: x\r\n Content-Length: 3"), None),
+        (WHOLE.replace(b"Content-Length: 3", b"Content-Length: +3"), None),
+        (WHOLE.replace(b"Content-Length: 3", b"Content-Length: 03"), None),
+        (b"", None),
+    ],
+)
+def test_only_whole_and_plain_requests_are_refused_without_parsing(data: bytes, route: str | None) -> None:
+    assert _route_of_whole(data, REFUSABLE) == route

@@ -4,6 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from service.classifier import DigitClassifier
@@ -11,7 +12,15 @@ from service.settings import released_model
 from tests import pictures
 from tests.training.digits import draw_digits
 from training import acceptance, decided
-from training.acceptance import Labelled, measure_all, measure_negatives, measure_photos, read_manifest
+from training.acceptance import (
+    Labelled,
+    _without_temperature,
+    measure_all,
+    measure_negatives,
+    measure_photos,
+    read_manifest,
+)
+from training.calibrate import apply_temperature
 from training.errors import DataError
 from training.report import to_html, to_markdown
 from training.robustness import draw_families
@@ -46,10 +55,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured(classifier: DigitClassifier, folder: Path) -> dict:
+def measured(folder: Path) -> dict:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acceptance, "draw_families", partial(draw_families, per_family=4))
-        return measure_all(classifier, draw_digits(60), draw_digits(60, 1), {"photos": folder, "negatives": folder})
+        return measure_all(
+            released_model(), draw_digits(60), draw_digits(60, 1), {"photos": folder, "negatives": folder}
+        )
 
 
 def test_photos_are_told_by_source_and_in_all(classifier: DigitClassifier, folder: Path) -> None:
@@ -87,6 +98,12 @@ def test_everything_measured_can_be_kept_and_told(measured: dict, tmp_path: Path
     assert page.count("<img") == 4
     for told in ("promised 0.5%", "letters: beta", "symbol (held out)", "microseconds"):
         assert told in text
+
+
+def test_scores_without_the_temperature_are_those_of_the_undivided_logits() -> None:
+    logits = np.random.default_rng(0).normal(scale=3, size=(50, 10)).astype(np.float32)
+    divided, _ = apply_temperature(logits, 1.7)
+    assert np.allclose(_without_temperature(divided, 1.7), apply_temperature(logits, 1.0)[0], atol=1e-5)
 
 
 def test_the_decision_is_a_small_part_of_the_reading(measured: dict) -> None:

@@ -7,7 +7,7 @@ from training.corruptions import CORRUPTIONS
 from training.data import Digits
 from training.drawing import draw_digits
 from training.negatives import FAMILIES, HELD_OUT
-from training.robustness import auroc, draw_families, score_corruptions, score_negatives, sureness
+from training.robustness import auroc, draw_families, score_corruptions, score_negatives
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +48,6 @@ def test_who_rejects_negatives_accepts_none(digits):
 
     row = score_negatives(predict, digits, {"noise": np.zeros((5, 28, 28), np.uint8)})["families"]["noise"]
     assert (row["auroc"], row["accepted"]) == (1.0, 0.0)
-
-
-def test_sureness_needs_a_digit_and_one_of_them():
-    assert sureness(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0.5, 0.0])) == pytest.approx([0.45, 0.6])
 
 
 def test_auroc_counts_ties_half():

@@ -31,14 +31,13 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     from training.acceptance import measure_all
-    from training.evaluate import load_classifier
     from training.runs import write_json
 
     sets = {"photos": arguments.photos, "negatives": arguments.negatives}
     if missing := [folder for folder in sets.values() if folder and not folder.is_dir()]:
         raise DataError(f"the folder {missing[0]} does not exist")
     dataset = load(arguments)
-    measured = measure_all(load_classifier(arguments.model), dataset.validation, dataset.test, sets)
+    measured = measure_all(arguments.model, dataset.validation, dataset.test, sets)
     _tell(measured)
     if arguments.record:
         write_json(arguments.record / "decisions.json", measured)
@@ -51,6 +50,11 @@ def _tell(measured: Mapping[str, Any]) -> None:
             print(f"{name}, promised {float(target):g}: coverage {row['coverage']:.2%}, error {error}")
     best = measured["test"]["best"]["0.001"]
     print(f"test, best at an error of 0.001: coverage {best['coverage']:.2%} with {best['wrong']} wrong")
+    for name, row in measured["likelihood"].items():
+        changes = (
+            f"NLL {row['nll_before']:.5f} -> {row['nll']:.5f}, Brier {row['brier_before']:.5f} -> {row['brier']:.5f}"
+        )
+        print(f"test, {name}: {changes} by the temperature")
     for folder, row in measured.get("negatives", {}).items():
         print(f"{folder}: " + ", ".join(f"{name} {count}" for name, count in row.items()))
     for family, row in measured["families"]["families"].items():
