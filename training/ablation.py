@@ -5,22 +5,17 @@ Beside it the same steps made of OpenCV's functions (`training.contender`), with
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from time import perf_counter
 from typing import Any
 from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.images import decode
-from service.ink import find_ink
-from service.preprocessing import normalize
 from service.reader import Digit, Reader, Reading, Source
 from training.handwriting import PictureSet, read_all
 
 WHOLE = "all steps"
 OPENCV = "the same steps with OpenCV"
-TIMED_ROUNDS = 3
 
 
 def _none(*_: Any, **__: Any) -> None:
@@ -46,7 +41,9 @@ def _box_middle(picture: NDArray[Any]) -> tuple[float, float]:
     return (height - 1) / 2, (width - 1) / 2
 
 
-# Each step, and what stands in its place when it is off. Named by their paths: they are the service's own affair.
+# Each step, and what stands in its place when it is off. A switch for each of them would be asked at every picture that
+# is served, and only this measurement would ever turn one; so they are replaced from outside, by `mock.patch`, which
+# fails loudly where a name is gone.
 STEPS: dict[str, Mapping[str, Any]] = {
     "polarity": {
         "service.ink._on_spotless_paper": _none,
@@ -74,44 +71,30 @@ def without(step: str) -> Iterator[None]:
         yield
 
 
-def ablate(reader: Reader, sets: Sequence[PictureSet]) -> dict[str, list[float]]:
-    """Accuracy on each set with all steps, and without each of them."""
-    rows = {WHOLE: [accuracy(reader, pictures, pictures.pictures) for pictures in sets]}
+def ablate(reader: Reader, sets: Sequence[PictureSet]) -> dict[str, list[int]]:
+    """Errors on each set with all steps, and without each of them."""
+    rows = {WHOLE: [count_errors(reader, pictures, pictures.pictures) for pictures in sets]}
     for step in STEPS:
         with without(step):
-            rows[f"without {step}"] = [accuracy(reader, pictures, pictures.pictures) for pictures in sets]
+            rows[f"without {step}"] = [count_errors(reader, pictures, pictures.pictures) for pictures in sets]
     return rows
 
 
 def contend(
     reader: Reader, sets: Sequence[PictureSet], normalise: Callable[[bytes], NDArray[np.uint8] | None]
-) -> list[float]:
-    """Accuracy on each set where something else brings the pictures to 28x28; None and an error are no digit."""
-    return [accuracy(reader, pictures, [_as_digit(normalise(data)) for data in pictures.pictures]) for pictures in sets]
+) -> list[int]:
+    """Errors on each set where something else brings the pictures to 28x28; where it finds no digit, that is one."""
+    return [
+        count_errors(reader, pictures, [_as_digit(normalise(data)) for data in pictures.pictures]) for pictures in sets
+    ]
 
 
 def _as_digit(pixels: NDArray[np.uint8] | None) -> Digit:
     return Digit(np.zeros((28, 28), np.uint8) if pixels is None else pixels, frozenset())
 
 
-def accuracy(reader: Reader, pictures: PictureSet, sources: Sequence[Source]) -> float:
+def count_errors(reader: Reader, pictures: PictureSet, sources: Sequence[Source]) -> int:
+    """How many of a set's pictures, here in whatever form, are not read as their labels say."""
     readings = read_all(reader, sources)
     digits = [reading.digit if isinstance(reading, Reading) else None for reading in readings]
-    return float(np.mean([digit == label for digit, label in zip(digits, pictures.labels, strict=True)]))
-
-
-def time_in_turns(normalisers: Sequence[Callable[[bytes], Any]], pictures: Sequence[bytes]) -> list[float]:
-    """Median milliseconds a picture, from its bytes on, of each normaliser; all are timed in turns on each picture."""
-    taken = np.full((len(normalisers), len(pictures)), np.inf)
-    for _ in range(TIMED_ROUNDS):
-        for column, picture in enumerate(pictures):
-            for row, normalise in enumerate(normalisers):
-                started = perf_counter()
-                normalise(picture)
-                taken[row, column] = min(taken[row, column], perf_counter() - started)
-    return [float(value) for value in 1e3 * np.median(taken, axis=1)]
-
-
-def normalise_as_served(picture: bytes) -> NDArray[np.uint8] | None:
-    """The service's way from bytes to 28x28."""
-    return normalize(find_ink(decode(picture)))
+    return sum(digit != label for digit, label in zip(digits, pictures.labels, strict=True))

@@ -1,7 +1,8 @@
 """The service's normalisation once more, made of OpenCV's functions: what it is measured against.
 
 Grey, polarity, light by a morphological closing, Otsu's threshold, long openings for lines with the gaps that they leave
-closed, connected components, stroke width, area interpolation, centre of mass.
+closed, connected components, stroke width, area interpolation, centre of mass. A JPEG is decoded whole: OpenCV can do
+so at a part of its size, but only if it is told before it knows the size.
 """
 
 from typing import Any
@@ -46,7 +47,9 @@ def _find_ink(grey: Any) -> Grey | None:
         size = max(1, round(grey.shape[1] / scale)), max(1, round(grey.shape[0] / scale))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
     residue = _residue(grey)
-    threshold, mask = cv2.threshold(residue, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    mask = _above_otsu(residue)
+    # Otsu's threshold lies midway between the means of its classes; OpenCV's own is the least level that parts them.
+    threshold = (cv2.mean(residue, mask)[0] + cv2.mean(residue, cv2.bitwise_not(mask))[0]) / 2
     if threshold < MIN_THRESHOLD:
         return None
     residue, mask = _without_lines(residue, mask)
@@ -61,9 +64,13 @@ def _find_ink(grey: Any) -> Grey | None:
     return np.asarray(inked[top : top + height, left : left + width], np.uint8)
 
 
+def _above_otsu(residue: Any) -> Any:
+    return cv2.threshold(residue, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)[1]
+
+
 def _residue(grey: Any) -> Any:
     """How much darker than the paper each pixel is."""
-    _, light = cv2.threshold(grey, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    light = _above_otsu(grey)
     rim = np.concatenate((light[0], light[-1], light[:, 0], light[:, -1]))
     if np.mean(light == 0) + RIM_WEIGHT * np.mean(rim == 0) > 1:
         grey = 255 - grey
@@ -86,8 +93,7 @@ def _without_lines(residue: Any, mask: Any) -> tuple[Any, Any]:
         rest = cv2.subtract(mask, cv2.dilate(line, _SQUARE))
         repaired = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_RECT, gap))
         residue = np.where((mask > 0) & (rest == 0) & (repaired == 0), np.uint8(0), residue)
-        _, inked = cv2.threshold(residue, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-        mask = cv2.bitwise_and(inked, cv2.bitwise_or(rest, repaired))
+        mask = cv2.bitwise_and(_above_otsu(residue), cv2.bitwise_or(rest, repaired))
     return residue, mask
 
 

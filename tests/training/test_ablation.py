@@ -1,5 +1,6 @@
 """Each step can be switched off, and is on again afterwards; OpenCV's functions come to similar digits."""
 
+import io
 import json
 from pathlib import Path
 
@@ -11,8 +12,12 @@ from service.settings import released_model
 from tests import pictures
 from tests.service.drawings import draw_digit, encode, overlap, with_frame, with_grain, with_shadow
 from training.__main__ import main
-from training.ablation import STEPS, normalise_as_served, time_in_turns, without
+from training.ablation import STEPS, without
+from training.blocks import Table
 from training.contender import normalise_with_opencv
+from training.costs import DECODING, OPENCV, SERVED, draw_kinds, measure_memory, measure_sizes, measure_times
+from training.normalised import normalise_as_served
+from training.report import Material, ablated
 
 
 def with_speck(image: Image.Image) -> Image.Image:
@@ -78,9 +83,36 @@ def test_opencv_finds_no_digit_where_there_is_none(data: bytes) -> None:
     assert normalise_with_opencv(data) is None
 
 
-def test_times_are_milliseconds_of_each() -> None:
-    quick, slow = time_in_turns([len, lambda data: sum(range(20_000))], [b"a", b"b"])
-    assert 0 < quick < slow < 1000
+def test_every_kind_is_a_picture_of_one_digit_and_timed() -> None:
+    kinds = draw_kinds(2)
+    assert [Image.open(io.BytesIO(pictures[0])).size for pictures in kinds.values()] == [
+        (28, 28),
+        (64, 64),
+        (64, 64),
+        (300, 300),
+        (4000, 3000),
+    ]
+    for normalise in (normalise_as_served, normalise_with_opencv):
+        digits = [normalise(pictures[0]) for pictures in kinds.values()]
+        assert all(digit is not None and overlap(digit, digits[0]) > 0.5 for digit in digits)
+    times = measure_times({"cell": kinds["64x64 cell"]}, rounds=2)
+    assert list(times["cell"]) == [DECODING, SERVED, OPENCV]
+    assert times["cell"][SERVED] > times["cell"][DECODING] > 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not tell the memory of a process")
+def test_a_large_photograph_takes_more_memory_than_a_cell_unless_it_is_decoded_smaller() -> None:
+    kinds = draw_kinds(1)
+    taken = measure_memory(kinds)
+    grey = 4000 * 3000 / 2**20
+    assert taken[OPENCV]["12-megapixel JPEG"] - taken[OPENCV]["small pictures"] > 0.9 * grey
+    assert taken[SERVED]["12-megapixel JPEG"] - taken[SERVED]["small pictures"] < 0.9 * grey
+
+
+def test_installed_sizes_are_those_of_the_two_packages() -> None:
+    sizes = measure_sizes()
+    assert [row["distribution"] for row in sizes.values()] == ["pillow", "opencv-python-headless"]
+    assert sizes[OPENCV]["megabytes"] > sizes[SERVED]["megabytes"] > 1
 
 
 def test_the_verb_records_a_row_for_each_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,10 +120,22 @@ def test_the_verb_records_a_row_for_each_step(tmp_path: Path, capsys: pytest.Cap
         (tmp_path / f"{digit}.png").write_bytes(pictures.png(digit))
     assert main(["ablate", str(released_model()), str(tmp_path), "--record", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "ablation.json").read_text())
-    assert list(figures["accuracy"]) == [
+    assert list(figures["errors"]) == [
         "all steps",
         *(f"without {step}" for step in STEPS),
         "the same steps with OpenCV",
     ]
-    assert figures["accuracy"]["all steps"] == [1.0]
-    assert "without stroke width" in capsys.readouterr().out
+    assert figures["errors"]["all steps"] == [0]
+    told = capsys.readouterr().out
+    assert "without stroke width" in told
+    assert "MB installed" in told
+    section = ablated(Material([], tmp_path, tmp_path, {"ablation": figures}))
+    assert section is not None
+    misread, times, sizes = (block for block in section.blocks if isinstance(block, Table))
+    assert misread.rows[0] == ("all steps", "0 (0.00%)")
+    assert len(times.rows) == 5
+    assert sizes.rows[0][0] == "installed"
+
+
+def test_nothing_is_reported_where_nothing_was_measured(tmp_path: Path) -> None:
+    assert ablated(Material([], tmp_path, tmp_path)) is None
