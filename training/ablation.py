@@ -97,4 +97,4 @@ def count_errors(reader: Reader, pictures: PictureSet, sources: Sequence[Source]
     """How many of a set's pictures, here in whatever form, are not read as their labels say."""
     readings = read_all(reader, sources)
     digits = [reading.digit if isinstance(reading, Reading) else None for reading in readings]
-    return sum(digit != label for digit, label in zip(digits, pictures.labels, strict=True))
+    return sum(digit != label for digit, label in zip(digits, pictures.labels.tolist(), strict=True))
