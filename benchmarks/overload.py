@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.instances import machine, running
+from benchmarks.instances import Instance, machine, running
 from benchmarks.load import Generator, Loop, Result, raw_request
 from benchmarks.pictures import KINDS, write_pictures
 
@@ -38,17 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = write_pictures(Path(scratch), options.kind, options.pictures)
         url = f"{instance.url}/predict"
         requests = [raw_request(url, path.read_bytes()) for path in paths]
-        figures = asyncio.run(_experiment(url, requests, options.seconds))
+        figures = asyncio.run(_experiment(instance, url, requests, options.seconds))
     print(json.dumps({"machine": machine(), "kind": options.kind} | figures, indent=1))
     return 0 if all(figures["kept"].values()) else 1
 
 
-async def _experiment(url: str, requests: Sequence[bytes], seconds: float) -> dict:
+async def _experiment(instance: Instance, url: str, requests: Sequence[bytes], seconds: float) -> dict:
     await _closed(url, requests, 3)
+    started = instance.cpu_seconds()
     before = await _closed(url, requests, CAPACITY_SECONDS)
+    cost = (instance.cpu_seconds() - started) / before.answered
     capacity = before.per_second
     at_capacity = await Generator(url, requests).run(capacity, CAPACITY_SECONDS)
+    started = instance.cpu_seconds()
     overload = await Generator(url, requests).run(FACTOR * capacity, seconds)
+    spent = instance.cpu_seconds() - started
     ended = time.perf_counter()
     back, speeds = None, []
     while back is None and len(speeds) < 20:
@@ -56,7 +60,12 @@ async def _experiment(url: str, requests: Sequence[bytes], seconds: float) -> di
         if speeds[-1] >= FULL * capacity:
             back = time.perf_counter() - ended
     after = await _closed(url, requests, CAPACITY_SECONDS)
-    return _judge(before, at_capacity, overload, after, back)
+    # In the service's own time on the processor, which others on the machine do not distort.
+    by_cpu = {
+        "readings_by_cpu_second": round(1 / cost),
+        "of_capacity_by_cpu_second": round(overload.answered * cost / spent, 3),
+    }
+    return by_cpu | _judge(before, at_capacity, overload, after, back)
 
 
 async def _closed(url: str, requests: Sequence[bytes], seconds: float) -> Result:

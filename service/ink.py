@@ -15,7 +15,7 @@ from service.cuts import is_cut_off
 from service.focus import MIN_AREA, Digit, find_digit
 from service.lines import INSIDE, find_frame, find_lines
 from service.marks import Box, Mask
-from service.padding import find_unpadded
+from service.padding import find_surrounded, find_unpadded
 from service.paper import Counts, Grey, Residue, count_levels, dilate, find_residue, rim, threshold_otsu
 
 # Longer side, in pixels, to which a picture is reduced at least before it is searched for ink.
@@ -145,12 +145,33 @@ def _look(image: Image.Image) -> Ink:
     """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE."""
     scale = -(-max(image.size) // WORK_SIDE)
     reduced = image.reduce(scale) if scale > 1 else image
-    residue = find_residue(reduced)
+    cell = find_surrounded(np.asarray(reduced))
+    paper = reduced.crop(cell) if cell else reduced
+    residue = find_residue(paper)
     otsu = threshold_otsu(residue.counts)
     if _is_cluttered(residue, otsu[0]):
-        residue = find_residue(reduced.filter(SMOOTH))
+        residue = find_residue(paper.filter(SMOOTH))
         otsu = threshold_otsu(residue.counts)
-    return replace(_find_digit_ink(residue, _ink_threshold(residue, *otsu)), scale=scale)
+    threshold = _ink_threshold(residue, *otsu)
+    ink = _in_surround(residue, threshold, reduced.size, cell) if cell else _find_digit_ink(residue, threshold)
+    return replace(ink, scale=scale)
+
+
+def _in_surround(residue: Residue, threshold: float | None, size: tuple[int, int], cell: Box) -> Ink:
+    """The ink of the digit in a cell with something put around it.
+
+    Strokes along the cell's rim are no lines, since whoever put something there cut the cell out along its writing;
+    what comes in from beyond the rim is a neighbour all the same.
+    """
+    left, top, right, bottom = cell
+    sheet, threshold, noticed = _without_lines(residue.put_on(size, cell), threshold)
+    levels = sheet.levels[top:bottom, left:right]
+    within = Residue(levels, count_levels(levels), residue.grain)
+    ink = _blank(within, noticed) if threshold is None else _among_others(within, threshold, noticed)
+    density = np.zeros_like(sheet.levels)
+    density[top:bottom, left:right] = ink.density
+    box = ink.box and (ink.box[0] + left, ink.box[1] + top, ink.box[2] + left, ink.box[3] + top)
+    return Ink(density, ink.noticed - {"cut_off"}, box)
 
 
 def _is_cluttered(residue: Residue, threshold: int) -> bool:
@@ -173,12 +194,19 @@ def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
         ink = _single(residue, threshold, noticed)
         if ink is not None:
             return ink
+    residue, threshold, removed = _without_lines(residue, threshold)
+    noticed |= removed
+    return _blank(residue, noticed) if threshold is None else _among_others(residue, threshold, noticed)
+
+
+def _without_lines(residue: Residue, threshold: float | None) -> tuple[Residue, float | None, frozenset[str]]:
+    noticed = _NOTHING
     for _ in range(MAX_PASSES):
         if threshold is None or (lines := find_lines(residue.levels > threshold)) is None:
             break
         noticed = frozenset({"line_removed"})
         residue, threshold = _without(residue, lines, threshold)
-    return _blank(residue, noticed) if threshold is None else _among_others(residue, threshold, noticed)
+    return residue, threshold, noticed
 
 
 def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:

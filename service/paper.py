@@ -67,6 +67,13 @@ class Residue:
     counts: Counts
     grain: float
 
+    def put_on(self, size: tuple[int, int], box: tuple[int, int, int, int]) -> "Residue":
+        """The same residue on a larger sheet of clean paper of a size, width and height."""
+        left, top, right, bottom = box
+        sheet = np.zeros((size[1], size[0]), np.uint8)
+        sheet[top:bottom, left:right] = self.levels
+        return Residue(sheet, count_levels(sheet), self.grain)
+
 
 def find_residue(image: Image.Image) -> Residue:
     """Residue of a picture of mode "L" or "RGB", whichever of ink and paper is darker."""

@@ -25,7 +25,7 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 class Shares:
     """Of every epoch; the rest is MNIST, augmented. `plain` is MNIST as it is."""
 
-    drawn: float = 0.15
+    drawn: float = 0.2
     negatives: float = 0.16
     rescanned: float = 0.04
     cells: float = 0.18

@@ -320,31 +320,34 @@ def draw_digit(label: int, rng: Generator) -> Image:
 
 def zero(rng: Generator) -> list[Stroke]:
     """Closed, overlapping, flat or open at the top; slashed, with a curl inside, or with a stroke that leads away."""
-    rx = rng.uniform(0.45, 0.85) if rng.random() < 0.06 else rng.uniform(0.22, 0.45)
+    rx = rng.uniform(0.45, 0.85) if rng.random() < 0.1 else rng.uniform(0.22, 0.45)
     form = rng.random()
-    if form < 0.06:  # begun and ended at its foot, the pen coming from the left or leading on to the right
-        ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(75, 105), rng.choice([-1, 1]) * rng.uniform(345, 375), 11)
-        reach, foot = rx * rng.uniform(0.5, 1.4), 1 + rng.normal(0, 0.03)
-        before: Stroke = [(0.4 - reach, foot)] if rng.random() < 0.5 else []
-        after: Stroke = [(0.4 + reach, foot)] if not before or rng.random() < 0.4 else []
+    if form < 0.1:  # begun and ended at its foot, the pen coming from the left or leading on to the right, or both
+        ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(60, 105), rng.choice([-1, 1]) * rng.uniform(340, 385), 11)
+        foot = 1 + rng.normal(0, 0.04)
+        reaches = rx * rng.uniform(0.5, 1.4, 2)
+        before: Stroke = [(0.4 - reaches[0], foot)] if rng.random() < 0.5 else []
+        after: Stroke = [(0.4 + reaches[1], foot + rng.normal(0, 0.03))] if not before or rng.random() < 0.6 else []
         return [[*before, *ring, *after]]
-    if form < 0.15:  # closed at its right, from where the pen goes on to the next digit
-        ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(-70, 0), -rng.uniform(350, 380), 11)
-        edge, drop = 0.4 + rx, rng.uniform(0.5, 1)
-        return [[*ring, (edge + rng.normal(0.02, 0.04), 0.3 + 0.4 * drop), (edge + rng.uniform(0.05, 0.3), drop)]]
+    if form < 0.24:  # closed at its right, from where the pen goes on to the next digit
+        ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(-75, 10), -rng.uniform(350, 385), 11)
+        edge, drop = 0.4 + rx, rng.uniform(0.35, 1.02)
+        end = (edge + rng.uniform(0.02, 0.3), drop + rng.normal(0, 0.02))
+        return [[*ring, (edge + rng.normal(0.02, 0.04), 0.3 + 0.4 * drop), end]]
     turning = -1 if rng.random() < 0.8 else 1
     sweep = turning * (rng.uniform(290, 335) if rng.random() < 0.15 else rng.uniform(345, 400))
     ring = arc((0.4, 0.5), (rx, 0.5), rng.uniform(235, 320), sweep, 11)
-    if form < 0.27:
+    if form < 0.36:
         ring += [(0.4 + rx * 0.9, 0.06 + rng.normal(0, 0.04)), (0.4 + rx * rng.uniform(1.1, 1.6), rng.normal(0, 0.06))]
-    elif form < 0.34:
+    elif form < 0.43:
         ring += [
             (0.4 + rng.uniform(-0.1, 0.2), rng.uniform(0.12, 0.25)),
             (0.4 + rx * rng.uniform(0.2, 0.8), rng.uniform(0.08, 0.2)),
         ]
     if rng.random() < 0.14:
         reach = rng.uniform(0.6, 1.25)
-        slash: Stroke = [(0.4 + reach * rx * 0.8, 0.5 - reach * 0.36), (0.4 - reach * rx * 0.8, 0.5 + reach * 0.36)]
+        rise = reach * (0.36 if rng.random() < 0.7 else rng.normal(0, 0.08))  # across, or level
+        slash: Stroke = [(0.4 + reach * rx * 0.8, 0.5 - rise), (0.4 - reach * rx * 0.8, 0.5 + rise)]
         return [ring, slash]
     return [ring]
 
@@ -364,7 +367,7 @@ def one(rng: Generator) -> list[Stroke]:
         return [
             [(0.5 - rng.uniform(0.25, 0.45), low), (0.5 + wide * 0.6, 0.2), (0.5 + wide, 0.04), (0.5, 0.02), *stem[1:]]
         ]
-    length = rng.uniform(0.12, 0.95) if rng.random() < 0.75 else rng.uniform(0.6, 1.05)
+    length = rng.uniform(0.12, 0.95) if rng.random() < 0.6 else rng.uniform(0.6, 1.08)
     # The longer the upstroke, the steeper: a long flat one would be the bar of a 7.
     angle = math.radians(rng.uniform(32 + 22 * length, 70 + 5 * length))
     start = (0.5 - length * math.cos(angle), length * math.sin(angle))
@@ -387,10 +390,13 @@ def two(rng: Generator) -> list[Stroke]:
         (0.58, 0.42),
     ]
     start = rng.random()
-    if start < 0.18:
+    if start < 0.08:  # closed, as the ring of a 9
+        depth = rng.uniform(0.4, 0.6)
+        top = [(0.5, depth - 0.12), (0.3, depth), (0.04, depth - 0.14), (0.1, 0.06), *top[2:]]
+    elif start < 0.22:
         depth = rng.uniform(0.2, 0.4)
         top = [(0.34, depth - 0.1), (0.22, depth), (0.08, depth - 0.08), (0.12, 0.08), *top[2:]]
-    elif start < 0.3:
+    elif start < 0.34:
         depth = rng.uniform(0.3, 0.52)
         top = [(rng.uniform(0.1, 0.35), depth), (0.03, depth - 0.12), (0.12, 0.06), (0.4, 0), (0.68, 0.2), (0.6, 0.46)]
     y = 1 + rng.normal(0, 0.03)
@@ -425,7 +431,7 @@ def four(rng: Generator) -> list[Stroke]:
     bar_y, bar_end = rng.uniform(0.48, 0.72), rng.uniform(0.62, 0.98)
     stem_x, lean = rng.uniform(0.46, 0.64), rng.normal(-0.02, 0.06)
     form = rng.random()
-    if form < 0.1:  # in one go: the pen hardly leaves the paper between the bar and the stem
+    if form < 0.14:  # in one go: the pen hardly leaves the paper between the bar and the stem
         left, low = rng.uniform(0, 0.12), rng.uniform(0.48, 0.62)
         corner, turn = (left, low), (rng.uniform(0.5, 0.62), low - rng.uniform(0, 0.06))
         if rng.random() < 0.4:  # like a flash
@@ -434,7 +440,7 @@ def four(rng: Generator) -> list[Stroke]:
             ]
         top_right = (turn[0] + rng.uniform(-0.02, 0.06), rng.uniform(0.1, 0.35))
         return [[(left + rng.uniform(0.05, 0.3), 0), corner, corner, turn, top_right, top_right, (turn[0] + lean, 1)]]
-    if form < 0.18:  # a long slope, a low bar and hardly a stem
+    if form < 0.25:  # a long slope, a low bar and hardly a stem
         low, stem_top = rng.uniform(0.7, 0.86), rng.uniform(0.45, 0.68)
         corner = (rng.uniform(-0.02, 0.06), low)
         slope: Stroke = [
@@ -444,12 +450,12 @@ def four(rng: Generator) -> list[Stroke]:
             (rng.uniform(0.5, 0.85), low + rng.normal(0, 0.04)),
         ]
         return [slope, [(stem_x - 0.08, stem_top), (stem_x - 0.08 + lean, 1)]]
-    if form < 0.36:
+    if form < 0.4:
         left = rng.uniform(0.02, 0.2)
         bar: Stroke = [(left - 0.02, bar_y), (left - 0.02, bar_y), (bar_end, bar_y + rng.normal(0, 0.04))]
         stem: Stroke = [(stem_x, rng.uniform(0, 0.55)), (stem_x + lean, rng.uniform(0.88, 1))]
         return [[(left + rng.uniform(0, 0.3), rng.uniform(0, 0.12)), *bar[rng.integers(2) :]], stem]
-    if form < 0.48:
+    if form < 0.5:
         bowl: Stroke = [
             (0.12, 0.02),
             (0.05, 0.35),
@@ -458,7 +464,7 @@ def four(rng: Generator) -> list[Stroke]:
             (stem_x + rng.uniform(0, 0.2), bar_y - 0.08),
         ]
         return [bowl, [(stem_x + 0.02, rng.uniform(0, 0.15)), (stem_x + lean, 1)]]
-    if form < 0.57:
+    if form < 0.6:
         corner, end = (0, bar_y - 0.08), (rng.uniform(0.5, 0.7), bar_y - 0.12)
         return [
             [(rng.uniform(0.1, 0.6), 0), corner, corner, end],
@@ -483,10 +489,16 @@ def five(rng: Generator) -> list[Stroke]:
         (rng.uniform(0, 0.08), rng.uniform(0.84, 0.95)),
     ]
     start = (0.18, rng.uniform(0, 0.05))
-    if rng.random() < 0.14:  # in one bow, as an S
+    if rng.random() < 0.18:  # in one bow, as an S
         top = (rng.uniform(0.55, 0.9), rng.normal(0.05, 0.04))
         return [[top, (0.36, 0.02), (0.13, 0.18), (0.26, 0.4), (0.52, 0.56), *bowl[4:]]]
-    reach = rng.uniform(0.9, 1.4) if rng.random() < 0.15 else rng.uniform(0.5, 0.8)
+    if rng.random() < 0.08:  # the back goes down by itself, from a long bar on the right the bowl
+        back, low = rng.uniform(0.02, 0.14), rng.uniform(0.62, 0.98)
+        hang = rng.uniform(0.3, 0.5)
+        end = (rng.uniform(0.1, 0.3), rng.uniform(0.86, 1))
+        turn: Stroke = [(hang, 0.4), (hang + 0.24, 0.5), (hang + 0.22, 0.82), (hang, 1), end]
+        return [[(back + 0.1, low * 0.62), (back + 0.12, 0.02), (back + 0.12, 0.02), (rng.uniform(0.6, 1), 0)], turn]
+    reach = rng.uniform(0.9, 1.4) if rng.random() < 0.25 else rng.uniform(0.5, 0.8)
     if rng.random() < 0.4:
         return [[(reach, rng.normal(0, 0.03)), start, start, *bowl]]
     gap = rng.uniform(-0.05, 0.05)
@@ -533,9 +545,9 @@ def seven(rng: Generator) -> list[Stroke]:
         bar = [*bar[:-2], (right, 0.03), (right + 0.08, -0.06), (right - 0.02, -0.06), (right - 0.02, 0.1)]
     strokes = [[*bar, ((right + foot) / 2 + bend, 0.48), (foot, 1)]]
     crossed = rng.random() < 0.55
-    if crossed and rng.random() < 0.28:  # the pen leads on to the right
+    if crossed and rng.random() < 0.34:  # the pen leads on to the right
         strokes[0] += [(foot + 0.06, 1.02), (foot + rng.uniform(0.15, 0.35), rng.uniform(0.9, 1.02))]
-    if crossed and rng.random() < 0.15:  # hardly a bar: the cross tells it
+    if crossed and rng.random() < 0.2:  # hardly a bar: the cross tells it
         strokes[0] = [(right - rng.uniform(0.06, 0.2), rng.normal(0.04, 0.03)), *strokes[0][len(bar) - 2 :]]
     if crossed:
         y, half, tilt = rng.uniform(0.38, 0.64), rng.uniform(0.12, 0.36), rng.normal(-0.03, 0.08)

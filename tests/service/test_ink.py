@@ -3,6 +3,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
 from service.ink import Ink, find_ink
+from service.padding import find_surrounded
 from service.preprocessing import normalize
 from tests import pictures
 from tests.service.drawings import draw_digit, overlap, with_frame, with_grain, with_rules, with_shadow
@@ -115,6 +116,46 @@ def test_a_rim_of_repeated_pixels_is_left_out() -> None:
     plain = find_ink(Image.fromarray(pixels))
     assert (padded.density == plain.density).all()
     assert padded.offset == (30, 0)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+@pytest.mark.parametrize("digit", [1, 4, 5, 7])
+def test_one_level_put_around_a_cell_is_not_its_paper(digit: int, level: int) -> None:
+    """The step from it to grainy paper in a shadow is no ink."""
+    cell = with_grain(with_shadow(draw_digit(digit, height=0.8), 0.6))
+    squared = find_ink(ImageOps.expand(cell, (40, 20), level))
+    left, top, right, bottom = squared.box or (0, 0, 0, 0)
+    inner = find_ink(cell)
+    assert inner.box is not None
+    assert max(right - left, bottom - top) * squared.scale <= 1.1 * max(cell.size) * 0.8 + 4
+    assert overlap(reading(ImageOps.expand(cell, (40, 20), level)), reading(cell)) > 0.7
+    assert squared.noticed == inner.noticed
+
+
+def test_a_neighbours_end_is_left_out_of_a_cell_with_one_level_around_it() -> None:
+    alone, beside = draw_digit(7, height=0.7), draw_digit(7, height=0.7)
+    ImageDraw.Draw(beside).line((99, 60, 93, 80), fill=20, width=5)
+    readings = [reading(ImageOps.expand(with_grain(cell), 12, 240)) for cell in (alone, beside)]
+    assert overlap(*readings) > 0.95
+
+
+def test_strokes_along_the_rim_of_a_cell_with_one_level_around_it_are_no_lines() -> None:
+    """Cells cut out along their writing are often brought to a square."""
+    four = Image.new("L", (60, 90), 225)
+    draw = ImageDraw.Draw(four)
+    draw.line([(12, 0), (2, 55), (59, 55)], fill=30, width=4)
+    draw.line([(40, 10), (40, 89)], fill=30, width=4)
+    squared = ImageOps.expand(with_grain(four), (40, 25), 255)
+    ink = find_ink(squared)
+    assert ink.noticed == set()
+    left, _, right, _ = ink.box or (0, 0, 0, 0)
+    assert (right - left) * ink.scale >= 54
+
+
+def test_paper_of_one_level_is_no_surround() -> None:
+    """A drawing on clean paper is whole, though its paper has one level all around."""
+    assert find_surrounded(np.asarray(draw_digit(5, height=0.9))) is None
+    assert find_surrounded(np.asarray(Image.new("RGB", (50, 50), (9, 9, 9)))) is None
 
 
 @pytest.mark.parametrize("side", [-1, 1])
