@@ -56,6 +56,7 @@ STEPS: dict[str, Mapping[str, Any]] = {
     "choice among marks": {"service.focus._gather": _all_marks},
     "cutting off of touching neighbours": {"service.focus._between_neighbours": _none},
     "leaving out of repeated rims": {"service.ink.find_unpadded": _none},
+    "leaving out of one level all around": {"service.ink.find_surrounded": _none},
     "second, closer look": {"service.ink.FINE_SIDE": 0},
     "stroke width": {"service.preprocessing._bring_to_width": _same},
     "centre of mass": {"service.preprocessing._centre_of_mass": _box_middle},
