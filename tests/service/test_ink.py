@@ -182,6 +182,48 @@ def test_two_digits_are_noticed() -> None:
     assert "multiple_digits" in find_ink(both).noticed
 
 
+def half_dark(size: int, tilt: float = 0.0, soft: float = 1.0) -> Image.Image:
+    y, x = np.indices((size, size)) / size - 0.5
+    return Image.fromarray((250 - 230 * np.clip((x + tilt * y - 0.2) * size / soft + 0.5, 0, 1)).astype(np.uint8))
+
+
+def wires(size: int, period: int, thick: int, *, both: bool) -> Image.Image:
+    y, x = np.indices((size, size)) + period // 2
+    inked = (x % period < thick) | (both & (y % period < thick))
+    return Image.fromarray(np.where(inked, 30, 240).astype(np.uint8))
+
+
+def dots(size: int, period: int) -> Image.Image:
+    y, x = np.indices((size, size)) * (2 * np.pi / period)
+    return Image.fromarray(np.where(np.sin(x) * np.sin(y) > 0.3, 30, 240).astype(np.uint8))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("tilt", [0.0, 0.2])
+@pytest.mark.parametrize("soft", [1.0, 20.0])
+def test_an_edge_of_something_dark_is_no_digit_in_full_view(turn: int, tilt: float, soft: float) -> None:
+    noticed = find_ink(half_dark(200, tilt, soft).rotate(turn)).noticed
+    assert noticed & {"cut_off", "blank"}
+
+
+@pytest.mark.parametrize("size", [60, 112, 300])
+@pytest.mark.parametrize("parts", [3, 4, 5, 8])
+@pytest.mark.parametrize("both", [False, True])
+def test_one_of_many_wires_is_no_digit_in_full_view(size: int, parts: int, both: bool) -> None:
+    noticed = find_ink(wires(size, size // parts, size // parts // 4, both=both)).noticed
+    assert noticed & {"cut_off", "multiple_digits", "blank"}
+
+
+@pytest.mark.parametrize("period", [24, 40])
+def test_dots_of_a_pattern_are_many(period: int) -> None:
+    assert "multiple_digits" in find_ink(dots(200, period)).noticed
+
+
+def test_a_digit_between_ruled_columns_is_in_full_view() -> None:
+    ruled = with_rules(draw_digit(1, height=0.6).rotate(90), [8, 92]).rotate(-90)
+    assert find_ink(ruled).noticed == {"line_removed"}
+
+
 def test_a_digit_cut_by_the_rim_is_noticed() -> None:
     assert "cut_off" in find_ink(draw_digit(5).crop((0, 0, 100, 65))).noticed
 
