@@ -31,6 +31,12 @@ MIN_OVERLAP = 0.8
 RIM_OVERLAP = 0.3
 # Of the digit's height, what another mark in full view must reach to be a second digit.
 SECOND_HEIGHT = 0.5
+# So many further marks with this part of the digit's area make it one piece of a pattern.
+MANY, ALIKE = 3, 0.5
+# Of one side of the rim, what a shadow or an edge covers from corner to corner and no stroke does.
+WHOLE_SIDE = 0.95
+# Of the height, how near to the rim a ruled line ends, and of its length, how wide at most it is.
+LINE_END, LINE_WIDTH = 0.05, 0.35
 # Of the height, the width of ink from which on a neighbour may have been taken along; how far in from the rim, as
 # part of the picture's width, it can be cut off; and the most ink in the column of the cut, as part of the height.
 WIDE = 0.95
@@ -69,15 +75,18 @@ def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
         inner = find_digit(mask[:, window], framed=False)
         if inner is not None:
             return _shifted(inner, mask, window)
-    return _whole(runs, marks, parts)
+    return _whole(runs, marks, parts, framed=framed)
 
 
-def _whole(runs: Runs, marks: list[Mark], parts: list[Mark]) -> Digit:
+def _whole(runs: Runs, marks: list[Mark], parts: list[Mark], *, framed: bool) -> Digit:
     box = bounding_box(parts)
     mask = paint(runs, np.concatenate([mark.runs for mark in parts]))
     noticed: set[str] = set()
-    if any(_is_second(mark, box, runs.shape) for mark in marks if mark not in parts):
+    others = [mark for mark in marks if mark not in parts]
+    if any(_is_second(mark, box, runs.shape) for mark in others) or _is_one_of_many(parts[0], others, runs.shape):
         noticed.add("multiple_digits")
+    if (framed and _is_line(box, runs.shape)) or _is_edge(parts[0], mask):
+        noticed.add("cut_off")
     return Digit(mask, box, noticed)
 
 
@@ -153,7 +162,32 @@ def _is_second(mark: Mark, box: Box, shape: tuple[int, ...]) -> bool:
     left, top, right, bottom = box
     overlap = min(mark.right, right) - max(mark.left, left)
     tall = mark.height >= SECOND_HEIGHT * (bottom - top)
-    return tall and overlap <= MIN_WIDTH * mark.width and not mark.touches_rim(shape)
+    if not tall or overlap > MIN_WIDTH * mark.width:
+        return False
+    if top == 0 and bottom == shape[0] == mark.height:
+        # A stripe from rim to rim beside another, or a digit beside one in a tightly cut row.
+        return mark.left > 0 and mark.right < shape[1]
+    return not mark.touches_rim(shape)
+
+
+def _is_one_of_many(main: Mark, others: list[Mark], shape: tuple[int, ...]) -> bool:
+    """Whether there are many marks of its size in full view: dots, hatching, a mesh."""
+    least = max(ALIKE * main.area, MIN_AREA)
+    return sum(mark.area >= least and not mark.hugs_rim(shape) for mark in others) >= MANY
+
+
+def _is_line(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether what is left where lines were removed runs on from rim to rim, as one of them."""
+    left, top, right, bottom = box
+    end = LINE_END * shape[0]
+    return top <= end and bottom >= shape[0] - end and right - left < LINE_WIDTH * (bottom - top)
+
+
+def _is_edge(main: Mark, mask: Mask) -> bool:
+    """Whether it fills one side of the picture from corner to corner: a shadow, or the edge of something dark."""
+    height, width = mask.shape
+    touched = (main.left == 0) + (main.right == width) + (main.top == 0) + (main.bottom == height)
+    return touched == 3 and any(side.mean() >= WHOLE_SIDE for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def _between_neighbours(mask: Mask, box: Box) -> slice | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from training.errors import TrainingError
 from training.verbs import (
+    ablate,
     baselines,
     calibrate,
     columns,
@@ -47,6 +48,7 @@ What is it worth?
 
   decisions  measure what may pass unread: coverage and error, blank cells, letters, drawn negatives
   handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
+  ablate       measure what each step of the normalisation is worth, beside the same steps with OpenCV
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -70,6 +72,7 @@ _VERBS = (
     release,
     decisions,
     handwriting,
+    ablate,
     baselines,
     compare,
     report,

@@ -14,7 +14,7 @@ from PIL import Image
 
 from service.classifier import DigitClassifier
 from service.decisions import Decision
-from service.reader import Reader, Reading
+from service.reader import Reader, Reading, Source
 from training.data import Digits
 from training.errors import DataError
 from training.evaluate import accuracy_of, encode_png
@@ -37,6 +37,12 @@ class PictureSet:
     pictures: Sequence[bytes]
     labels: NDArray[np.uint8]
     folders: Sequence[str]
+
+    def spread(self, most: int) -> "PictureSet":
+        """At most so many of the pictures, evenly spread over the set."""
+        chosen = np.linspace(0, len(self.pictures), min(most, len(self.pictures)), endpoint=False).astype(int)
+        folders = [self.folders[index] for index in chosen]
+        return PictureSet(self.name, [self.pictures[index] for index in chosen], self.labels[chosen], folders)
 
 
 def load_set(source: str) -> PictureSet:
@@ -113,7 +119,7 @@ def _score(right: NDArray[np.bool_], decisions: NDArray[np.str_]) -> dict[str, A
     }
 
 
-def read_all(reader: Reader, pictures: Sequence[bytes]) -> list[Any]:
+def read_all(reader: Reader, pictures: Sequence[Source]) -> list[Any]:
     """Readings, or errors, of any number of pictures."""
     return [
         result

@@ -24,6 +24,7 @@ VERBS = (
     "export",
     "release",
     "decisions",
+    "ablate",
     "baselines",
     "compare",
     "report",
