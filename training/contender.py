@@ -20,11 +20,11 @@ MAX_FLAT_GRAIN = 6
 MIN_AREA = 6
 # As in service.paper, service.ink, service.focus and service.preprocessing.
 RIM_WEIGHT = 0.6
-CLOSING = 0.36
-LINE = 0.6
+CLOSING = 0.6
+LINE, THICK = 0.6, 0.07
 MAX_GAP, MIN_PART, OFF_MIDDLE_X, OFF_MIDDLE_Y, AT_RIM = 0.12, 0.04, 0.7, 0.5, 0.2
 RAMP_START, RAMP_END = 0.6, 1.0
-THIN, BOLD, STROKE_SIDE = 0.12, 0.19, 80
+THIN, BOLD, STROKE_SIDE = 0.105, 0.19, 80
 
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 
@@ -86,8 +86,11 @@ def _residue(grey: Any) -> Any:
 
 def _without_lines(residue: Any, mask: Any) -> tuple[Any, Any]:
     height, width = mask.shape
+    side = max(4, int(THICK * max(mask.shape)))
+    thick = cv2.getStructuringElement(cv2.MORPH_RECT, (side, side))
     for size, gap in (((max(9, int(LINE * width)), 1), (1, 7)), ((1, max(9, int(LINE * height))), (7, 1))):
         line = cv2.morphologyEx(mask, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, size))
+        line = cv2.subtract(line, cv2.morphologyEx(line, cv2.MORPH_OPEN, thick))
         if not line.any():
             continue
         rest = cv2.subtract(mask, cv2.dilate(line, _SQUARE))
