@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from service import __version__, health, logs, openapi, openinference, page, routes
 from service.classifier import DigitClassifier
 from service.columns import ColumnReader
-from service.drain import drain_on_signals
+from service.drain import draining_on_signals
 from service.errors import MethodNotAllowed, NotFound
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
@@ -49,13 +49,13 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         reader = Reader(classifier, columns, configured.max_image_pixels, configured.accept_at)
         state = State(configured, reader, metrics, _refusable(configured.root_path), ready=True)
         metrics.observe_model(classifier.record)
-        drain_on_signals(state, configured.drain_seconds)
         # What is there now stays; a collection that looks at it again and again costs a tenth of a reading.
         gc.collect()
         gc.freeze()
         # A trace tells what the application does with a request, so with traces there is no shortcut.
-        yield {"service": state} | ({} if telemetry["tracing"] else {"shortcut": Shortcut(state)})
-        state.ready = False
+        with draining_on_signals(state, configured.drain_seconds):
+            yield {"service": state} | ({} if telemetry["tracing"] else {"shortcut": Shortcut(state)})
+            state.ready = False
 
     app = FastAPI(
         title="digits",

@@ -7,7 +7,8 @@ Load balancers take a moment to notice that an instance is not ready; whoever th
 import asyncio
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from service.logs import LOGGER
@@ -16,18 +17,24 @@ from service.state import State
 Handler = Callable[[int, FrameType | None], None]
 
 
-def drain_on_signals(state: State, seconds: float) -> None:
-    """Put a drain before what the server does on SIGTERM and SIGINT.
+@contextmanager
+def draining_on_signals(state: State, seconds: float) -> Iterator[None]:
+    """Put a drain before what the server does on SIGTERM and SIGINT, as long as it serves.
 
-    Called while the server starts, after it has set its own handlers; does nothing outside the main thread, where
+    Entered while the server starts, after it has set its own handlers; does nothing outside the main thread, where
     signals do not arrive.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in (signal.SIGTERM, signal.SIGINT):
-        stop = signal.getsignal(number)
-        if callable(stop):
-            signal.signal(number, _Drain(state, seconds, stop, asyncio.get_running_loop()))
+    stops: dict[signal.Signals, Handler] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        stops = {number: stop for number, stop in handlers.items() if callable(stop)}
+    for number, stop in stops.items():
+        signal.signal(number, _Drain(state, seconds, stop, asyncio.get_running_loop()))
+    try:
+        yield
+    finally:
+        for number, stop in stops.items():
+            signal.signal(number, stop)
 
 
 class _Drain:

@@ -1,5 +1,6 @@
 """Stopping: unready at once, everything that still comes is answered, status 0."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ import time
 import httpx2
 import pytest
 
+from service.app import create_app
+from service.settings import Settings
 from tests import pictures
 from tests.processes import Server, serving
 from tests.service.test_server import get_ready
@@ -125,3 +128,17 @@ def await_replacement(server: Server, stopped: int, other: int) -> None:
             return
         time.sleep(0.1)
     raise AssertionError(f"worker {stopped} was not replaced: {server.children()}")
+
+
+def test_an_application_that_ended_leaves_signals_as_they_were() -> None:
+    """In a program of one's own, too, Ctrl-C takes its usual way afterwards."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.getsignal(number) for number in numbers]
+
+    async def serve() -> None:
+        app = create_app(Settings())
+        async with app.router.lifespan_context(app):
+            assert signal.getsignal(signal.SIGINT) is not before[1]
+
+    asyncio.run(serve())
+    assert [signal.getsignal(number) for number in numbers] == before

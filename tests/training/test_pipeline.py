@@ -258,7 +258,7 @@ def test_compare_puts_seeds_into_one_row_and_times_all_in_turns(
 def test_the_report_is_one_page_and_markdown_with_the_same_figures(runs: Path, records: Path, tmp_path: Path) -> None:
     page, markdown = tmp_path / "report.html", tmp_path / "docs" / "accuracy.md"
     argv = ["report", "--records", str(records), "--runs", str(runs), "--html", str(page), "--markdown", str(markdown)]
-    assert main(argv) == 0
+    assert main([*argv, "--figures", str(tmp_path)]) == 0
     html, text = page.read_text(), markdown.read_text()
     knn = json.loads((records / "baseline-knn-seed0.json").read_text())["evaluation"]["test"]
     for document in (html, text):
