@@ -101,9 +101,15 @@ def _config(settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         http=GuardedProtocol,
-        loop="auto" if sys.platform == "win32" else "service.acceptor:EagerLoop",
+        loop=_loop(settings.workers),
         forwarded_allow_ips=settings.forwarded_allow_ips,
     )
+
+
+def _loop(workers: int) -> str:
+    if sys.platform == "win32":
+        return "auto"
+    return "service.acceptor:SharingLoop" if workers > 1 else "service.acceptor:EagerLoop"
 
 
 def _export(settings: Settings) -> None:

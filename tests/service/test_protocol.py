@@ -20,7 +20,7 @@ from tests.service.test_predict import problem
 from tests.service.test_server import get_ready
 
 if sys.platform != "win32":
-    from service.acceptor import EagerLoop
+    from service.acceptor import EagerLoop, SharingLoop
 
 SEVEN = pictures.png(7)
 POST = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(SEVEN)}\r\n"
@@ -136,6 +136,35 @@ def test_everybody_who_waits_at_the_door_is_let_in_at_once() -> None:
     with asyncio.Runner(loop_factory=EagerLoop) as runner:
         runner.run(asyncio.wait_for(serve(), 30))
     assert max(entered) - min(entered) < 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not to be had")
+def test_one_of_several_workers_leaves_callers_to_the_others_but_not_for_long() -> None:
+    entered = 0
+
+    class Entering(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal entered
+            entered += 1
+
+    async def serve() -> list[int]:
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            for _ in range(50):
+                stack.enter_context(socket.create_connection(door.getsockname()))
+            server = await loop.create_server(Entering, sock=door)
+            counts = []
+            while entered < 50:
+                await asyncio.sleep(0)
+                counts.append(entered)
+            server.close()
+            return counts
+
+    with asyncio.Runner(loop_factory=SharingLoop) as runner:
+        counts = runner.run(asyncio.wait_for(serve(), 30))
+    assert counts[4] < 15, "one took all"
+    assert counts[-1] == 50
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits another process, as Linux alone can")
