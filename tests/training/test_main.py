@@ -17,6 +17,7 @@ VERBS = (
     "train",
     "tune",
     "distil",
+    "refine",
     "ensemble",
     "evaluate",
     "predict",
