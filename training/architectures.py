@@ -6,7 +6,7 @@ Only Keras layers and operations are used, so that any Keras backend can train t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from training.errors import RecipeError
@@ -247,16 +247,6 @@ OURS = Recipe(
     schedule="cosine",
     warmup=0.05,
     ema=0.999,
-)
-
-# What `refine` lets networks of ours, once trained, go on with: they learn from each other too.
-REFINED = replace(
-    OURS,
-    epochs=24,
-    batches="refined",
-    loss="categorical_crossentropy",
-    learning_rate=7e-4,
-    teacher_temperature=2.0,
 )
 
 ARCHITECTURES: dict[str, Architecture] = {
