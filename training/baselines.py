@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibrate import apply_temperature, fit_temperature
+from training.calibrate import fit_temperature
 from training.data import Dataset, Digits
 from training.errors import RecipeError
 from training.evaluate import measure, negative_log_likelihood
 from training.latency import measure_in_turns
+from training.network import apply_temperature
 from training.runs import FORMAT, git_state, machine
 
 SINGLES = 30  # digits answered one at a time to measure how long one takes

@@ -2,18 +2,11 @@ import numpy as np
 import pytest
 
 from service.decisions import TARGET_ERRORS, Threshold
-from training.calibrate import (
-    FITTED_ON,
-    Answers,
-    apply_temperature,
-    choose_doubt,
-    choose_temperature,
-    fit_temperature,
-    fit_thresholds,
-)
+from training.calibrate import FITTED_ON, Answers, choose_doubt, choose_temperature, fit_temperature, fit_thresholds
 from training.data import Dataset
 from training.evaluate import brier_score, load_predict, negative_log_likelihood
 from training.mixture import SHARES, corrupt_each
+from training.network import apply_temperature
 from training.runs import Run
 
 

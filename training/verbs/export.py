@@ -65,8 +65,7 @@ def _export_h5(run: Run, _dataset: Dataset) -> None:
 
 
 def _save(run: Run, path: Path) -> None:
-    from training.evaluate import load_keras_model
-    from training.train import save_model
+    from training.network import load_keras_model, save_model
 
     save_model(load_keras_model(run.model_path), path)
     print(f"{path}: {path.stat().st_size:,} bytes")
