@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from service import __version__, openapi, uploads
 from service.admission import Ticket
+from service.answers import timing
 from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge, Unavailable, UnsupportedMediaType
 from service.preprocessing import SIZE
 from service.reader import Digit, Reading, Timings
-from service.routes import Deadline, in_thread, in_turn, timing
 from service.schemas import (
     InferenceModel,
     InferenceModelReady,
@@ -36,6 +36,7 @@ from service.schemas import (
     ServerReady,
 )
 from service.state import State
+from service.work import Deadline, in_thread, in_turn
 
 router = APIRouter(prefix="/v2", tags=["open inference protocol"])
 

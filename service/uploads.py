@@ -163,6 +163,14 @@ def one(body: Body, limits: Limits) -> bytes:
     return _limited(data, limits.image_bytes)
 
 
+def light_picture(body: Body, limits: Limits) -> bytes | None:
+    """The picture, if unpacking and reading it take so little time that the event loop may wait for it."""
+    if len(body.data) > 2 * images.LIGHT_BYTES:
+        return None
+    picture = one(body, limits)
+    return picture if images.is_light(picture) else None
+
+
 def many(body: Body, limits: Limits) -> list[Upload]:
     """The pictures of a batch request, in order; a bad one carries its error.
 
