@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from service import __version__, openapi, uploads
 from service.admission import Ticket
 from service.answers import timing
-from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge, Unavailable, UnsupportedMediaType
+from service.errors import InvalidRequest, NotFound, ServiceError, TooLarge, Unavailable, UnsupportedMediaType, shown
+from service.limits import Limits
 from service.preprocessing import SIZE
 from service.reader import Digit, Reading, Timings
 from service.schemas import (
@@ -177,7 +178,7 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     return response
 
 
-def parse(body: bytes, header_length: str | None, limits: uploads.Limits) -> _Call:
+def parse(body: bytes, header_length: str | None, limits: Limits) -> _Call:
     """Take an inference request apart.
 
     Args:
@@ -210,10 +211,7 @@ def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
 
 
 def _parse_json(data: bytes) -> dict[str, Any]:
-    try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError as exc:
-        raise InvalidRequest(f"the request is not valid JSON: line {exc.lineno}, column {exc.colno}") from exc
+    message = uploads.parse_json(data, "request")
     if not isinstance(message, dict):
         raise InvalidRequest("the request must be a JSON object")
     return message
@@ -246,14 +244,14 @@ def _parse_outputs(message: Mapping[str, Any]) -> dict[str, bool]:
     for entry in _objects(message, "outputs"):
         name = entry.get("name")
         if not isinstance(name, str) or name not in _OUTPUTS:
-            raise InvalidRequest(f"there is no output {_shown(name)}; the model has {', '.join(_OUTPUTS)}")
+            raise InvalidRequest(f"there is no output {shown(name)}; the model has {', '.join(_OUTPUTS)}")
         wanted[name] = _parameters(entry).get("binary_data", binary) is True
     return wanted
 
 
-def _parse_input(inputs: Sequence[Mapping[str, Any]], binary: bytes, limits: uploads.Limits) -> Sequence[bytes | Digit]:
+def _parse_input(inputs: Sequence[Mapping[str, Any]], binary: bytes, limits: Limits) -> Sequence[bytes | Digit]:
     if len(inputs) != 1 or inputs[0].get("name") != "image":
-        names = ", ".join(_shown(entry.get("name")) for entry in inputs[:10]) or "none"
+        names = ", ".join(shown(entry.get("name")) for entry in inputs[:10]) or "none"
         raise InvalidRequest(f"the model has one input, 'image'; sent were: {names}")
     tensor = inputs[0]
     shape = _parse_shape(tensor.get("shape"))
@@ -265,7 +263,7 @@ def _parse_input(inputs: Sequence[Mapping[str, Any]], binary: bytes, limits: upl
         return [Digit(pixels, frozenset()) for pixels in _parse_digits(tensor, shape, raw)]
     if datatype == "BYTES":
         return _parse_pictures(tensor, shape, raw, limits)
-    raise InvalidRequest(f"the tensor 'image' has the datatype {_shown(datatype)}; allowed are UINT8 and BYTES")
+    raise InvalidRequest(f"the tensor 'image' has the datatype {shown(datatype)}; allowed are UINT8 and BYTES")
 
 
 def _parse_shape(shape: Any) -> tuple[int, ...]:
@@ -284,7 +282,7 @@ def _binary_data(tensor: Mapping[str, Any], binary: bytes) -> bytes | None:
     if tensor.get("data") is not None:
         raise InvalidRequest("the tensor 'image' has both 'data' and a 'binary_data_size'")
     if size != len(binary):
-        raise InvalidRequest(f"'binary_data_size' is {_shown(size)}, but {len(binary)} bytes follow the JSON")
+        raise InvalidRequest(f"'binary_data_size' is {shown(size)}, but {len(binary)} bytes follow the JSON")
     return binary
 
 
@@ -311,7 +309,7 @@ def _integers(data: Any) -> NDArray[np.integer[Any]]:
 
 
 def _parse_pictures(
-    tensor: Mapping[str, Any], shape: tuple[int, ...], raw: bytes | None, limits: uploads.Limits
+    tensor: Mapping[str, Any], shape: tuple[int, ...], raw: bytes | None, limits: Limits
 ) -> list[bytes]:
     if len(shape) > 2 or math.prod(shape) != shape[0]:
         raise InvalidRequest(f"a BYTES tensor 'image' must have the shape [N] or [N, 1], not {list(shape[:9])}")
@@ -425,9 +423,9 @@ def _pack(values: Tensor) -> bytes:
 def _find_model(request: Request, name: str, version: str | None) -> State:
     state: State = request.scope["state"]["service"]
     if name != state.record.name:
-        raise NotFound(f"there is no model {_shown(name)}; the one served is {state.record.name!r}")
+        raise NotFound(f"there is no model {shown(name)}; the one served is {state.record.name!r}")
     if version not in (None, state.record.version):
-        raise NotFound(f"there is no version {_shown(version)}; the one served is {state.record.version!r}")
+        raise NotFound(f"there is no version {shown(version)}; the one served is {state.record.version!r}")
     return state
 
 
@@ -440,12 +438,6 @@ def _require_ready(request: Request) -> None:
 def _check_media_type(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _MEDIA_TYPES:
-        raise UnsupportedMediaType(f"a body of type {_shown(kind)} is not taken here; send application/json")
+        raise UnsupportedMediaType(f"a body of type {shown(kind)} is not taken here; send application/json")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("a compressed body is not taken here")
-
-
-def _shown(value: object) -> str:
-    """A caller's value as it may stand in a message: short, printable, quoted."""
-    text = value if isinstance(value, str) else str(value)
-    return repr(text if len(text) <= 60 else text[:57] + "...")
