@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from training.architectures import REFINED
+from training.train import train_run
 from training.verbs.common import Arguments, add_source, add_verb, load
 from training.verbs.distil import open_finished
 from training.verbs.train import add_recipe, changed, print_validation
@@ -23,8 +24,6 @@ def add(verbs: Any) -> None:
 
 
 def _run(arguments: Arguments) -> None:
-    from training.train import train_run
-
     former, dataset = open_finished(arguments.former), load(arguments)
     recipe = changed(replace(REFINED, teachers=tuple(str(run.folder) for run in former)), arguments)
     refined = [
