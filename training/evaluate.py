@@ -1,4 +1,4 @@
-"""Evaluation: how well a run, a Keras file or an exported graph reads digits, as JSON and as plots.
+"""Evaluation: how well a run, a Keras file or an exported graph reads digits, in figures.
 
 Two ways in: the arrays themselves, and `uploads`, where each digit is encoded as a PNG and goes through the service's
 own reader, as a caller's picture does.
