@@ -31,16 +31,15 @@ class Server:
 
 
 def get_ready(url: str) -> None:
-    """Wait until the service answers."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
+    """Wait until the service answers; for longer where the machine is so busy that the tries themselves take long."""
+    for _ in range(300):
         try:
             if httpx2.get(f"{url}/health/ready").status_code == 200:
                 return
         except httpx2.TransportError:
             pass
         time.sleep(0.1)
-    raise AssertionError(f"not ready within {START_SECONDS} s")
+    raise AssertionError("not ready after 300 tries")
 
 
 def run_digits(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
