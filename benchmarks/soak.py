@@ -32,7 +32,6 @@ from tests import pictures
 
 CONNECTIONS = 8
 WARM_UP = 0.2
-LEAKED_BYTES = 100
 # A bytes object of 59 takes 92 bytes, its place in the list 8.
 LEAKING = """
 import sys

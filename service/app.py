@@ -42,13 +42,9 @@ def create_app(configured: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        classifier = DigitClassifier.load(configured.model_path)
-        classifier.warm_up()
-        columns = ColumnReader.load(configured.field_model_path)
-        columns.warm_up()
-        reader = Reader(classifier, columns, configured.max_image_pixels, configured.accept_at)
+        reader = _load_reader(configured)
         state = State(configured, reader, metrics, _refusable(configured.root_path), ready=True)
-        metrics.observe_model(classifier.record)
+        metrics.observe_model(reader.classifier.record)
         # What is there now stays; a collection that looks at it again and again costs a tenth of a reading.
         gc.collect()
         gc.freeze()
@@ -81,6 +77,15 @@ def create_app(configured: Settings | None = None) -> FastAPI:
     _handle_errors(app)
     _document(app, keys=bool(configured.api_keys))
     return app
+
+
+def _load_reader(settings: Settings) -> Reader:
+    """A reader whose networks have answered once; raises `ModelError`."""
+    classifier = DigitClassifier.load(settings.model_path)
+    classifier.warm_up()
+    columns = ColumnReader.load(settings.field_model_path)
+    columns.warm_up()
+    return Reader(classifier, columns, settings.max_image_pixels, settings.accept_at)
 
 
 def _telemetry() -> TelemetryConfig:

@@ -1,6 +1,5 @@
 """28x28 digits -> probabilities: the ONNX model in an onnxruntime session, checked against the contract."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +10,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.decisions import DEFAULT_DOUBT_AT, TARGET_ERRORS, Threshold
+from service.decisions import DEFAULT_DOUBT_AT, Threshold, read_thresholds
 from service.errors import ModelError
 from service.preprocessing import PREPROCESSING_VERSION, SIZE
+from service.sessions import open_session
 
 # Bounds the memory of one run; larger batches are cut into pieces.
 MAX_RUN = 64
@@ -56,17 +56,10 @@ class DigitClassifier:
             ModelError: the file is missing, no ONNX model, or not what the contract describes; the message names
                 the file and what differs.
         """
-        try:
-            data = path.read_bytes()
-        except OSError as exc:
-            raise ModelError(f"the model file {path} cannot be read: {exc.strerror or exc}") from exc
-        try:
-            session = onnxruntime.InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
-        except Exception as exc:  # onnxruntime's errors share no nearer base class
-            raise ModelError(f"the model file {path} ({len(data)} bytes) is not a readable ONNX model") from exc
+        session, sha256 = open_session(path)
         _check_signature(path, session)
         metadata = session.get_modelmeta().custom_metadata_map
-        return cls(session, _read_record(path, metadata, hashlib.sha256(data).hexdigest()))
+        return cls(session, _read_record(path, metadata, sha256))
 
     def predict(self, digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities of normalised digits.
@@ -99,19 +92,6 @@ class DigitClassifier:
     def _run(self, digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         probabilities, reject = self._session.run(list(_OUTPUTS), {"image": digits})
         return probabilities, reject
-
-
-def session_options() -> onnxruntime.SessionOptions:
-    """One thread, and no memory kept between runs."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    # The arena keeps the memory of the largest batch for ever; runs are small enough without it.
-    options.enable_cpu_mem_arena = False
-    options.enable_mem_pattern = False
-    return options
 
 
 def _check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:
@@ -149,11 +129,6 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
     if record.labels != tuple(range(10)):
         raise ModelError(f"the model file {path} has the labels {list(record.labels)}, not 0 to 9")
     return record
-
-
-def read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
-    """Thresholds of all target errors as a record holds them."""
-    return {str(target): Threshold(**entry) if (entry := entries[str(target)]) else None for target in TARGET_ERRORS}
 
 
 def _read_probability(text: str) -> float:

@@ -6,7 +6,6 @@ The network slides over the line and needs no cuts (O. Matan, C. Burges, Y. LeCu
 using a space displacement neural network", 1992), so it reads digits that touch as well as others.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.classifier import read_thresholds, session_options
-from service.decisions import FieldCalibration
+from service.decisions import FieldCalibration, read_thresholds
 from service.errors import ModelError
+from service.sessions import open_session
 from service.strip import HEIGHT, STEP, STRIDE, Strip
 
 # Version of the way strips are made.
@@ -64,17 +63,10 @@ class ColumnReader:
         Raises:
             ModelError: the file is missing, no ONNX model, or not a column network; the message names it.
         """
-        try:
-            data = path.read_bytes()
-        except OSError as exc:
-            raise ModelError(f"the field model file {path} cannot be read: {exc.strerror or exc}") from exc
-        try:
-            session = onnxruntime.InferenceSession(data, session_options(), providers=["CPUExecutionProvider"])
-        except Exception as exc:  # onnxruntime's errors share no nearer base class
-            raise ModelError(f"the field model file {path} ({len(data)} bytes) is not a readable ONNX model") from exc
+        session, sha256 = open_session(path, "field model file")
         _check_signature(path, session)
         metadata = session.get_modelmeta().custom_metadata_map
-        return cls(session, _read_record(path, metadata, hashlib.sha256(data).hexdigest()))
+        return cls(session, _read_record(path, metadata, sha256))
 
     def read(self, strip: Strip) -> "Frames":
         """What stands in each frame of a strip."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, exp, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,6 +159,11 @@ def wilson_interval(hits: int, n: int, z: float = 1.959963984540054) -> tuple[fl
 def least_readings(target_error: float) -> int:
     """How many accepted readings it takes, all of them right, until the bound keeps the target."""
     return ceil(Z_95**2 * (1 - target_error) / target_error)
+
+
+def read_thresholds(entries: Mapping[str, Mapping[str, Any] | None]) -> dict[str, Threshold | None]:
+    """Thresholds of all target errors as a record holds them."""
+    return {str(target): Threshold(**entry) if (entry := entries[str(target)]) else None for target in TARGET_ERRORS}
 
 
 def accept_at_for(target_error: float, thresholds: Mapping[str, Threshold | None]) -> float:

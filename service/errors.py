@@ -134,3 +134,9 @@ class ModelError(StartupError):
 
 class ReviewedError(StartupError):
     """A file of reviewed results is missing, or not of the documented form."""
+
+
+def shown(value: object) -> str:
+    """A caller's value as it may stand in a message: short, printable, quoted."""
+    text = str(value)
+    return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -2,7 +2,8 @@
 
 A request head must come in time and be of a sane size. When as much is in flight as may be, a reading is refused
 here, before a task is made for it, and mostly before it is parsed: under three times its capacity a service that spends
-a quarter of a reading on each refusal would answer little else. And for the same reason a plain reading is answered from here; see `shortcut`.
+a quarter of a reading on each refusal would answer little else. And for the same reason a plain reading is answered
+from here; see `shortcut`.
 """
 
 import asyncio

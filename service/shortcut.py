@@ -17,12 +17,12 @@ from typing import Protocol
 import numpy as np
 
 from service import images, uploads
+from service.answers import prediction_json, timing
 from service.classifier import MAX_RUN
 from service.errors import ServiceError, Unauthorized
 from service.middleware import CLIENT_GONE, record
 from service.problems import request_id
 from service.reader import Digit, Reading, Timings
-from service.routes import light_picture, prediction_json, timing
 from service.state import State
 
 # Where these are said, something else than the plain case is wanted.
@@ -119,7 +119,7 @@ class Shortcut:
             body = uploads.parse(
                 request.headers.get(b"content-type", b"").decode("latin-1"), request.body, self.state.limits
             )
-            picture = light_picture(body, self.state.limits)
+            picture = uploads.light_picture(body, self.state.limits)
             prepared = None if picture is None else self.state.reader.prepare(picture, timings)
         except ServiceError:
             prepared = None

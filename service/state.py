@@ -13,11 +13,11 @@ from service.auth import ApiKeys
 from service.batching import Batcher
 from service.classifier import ModelRecord
 from service.columns import ColumnRecord
+from service.limits import Limits
 from service.metrics import Metrics
 from service.preprocessing import SIZE
 from service.reader import Reader
 from service.settings import Settings
-from service.uploads import Limits
 
 # For what is too large to be read on the event loop. The work holds one core, so a second thread only keeps a large
 # picture from waiting behind a large batch; small pictures are read by the thread whose turn it is.

@@ -5,10 +5,13 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx2
 
 START_SECONDS = 60
 
@@ -25,6 +28,18 @@ class Server:
         """Process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def get_ready(url: str) -> None:
+    """Wait until the service answers; for longer where the machine is so busy that the tries themselves take long."""
+    for _ in range(300):
+        try:
+            if httpx2.get(f"{url}/health/ready").status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError("not ready after 300 tries")
 
 
 def run_digits(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,8 @@ import pytest
 from benchmarks import report
 from benchmarks.bodies import write_bodies
 from benchmarks.compare import BARS, LIMIT, OUTPUT, PLAIN
-from service.uploads import Limits, many, one, parse
+from service.limits import Limits
+from service.uploads import many, one, parse
 from tests import pictures
 
 LIMITS = Limits(image_bytes=10**6, batch_bytes=10**7, unpacked_bytes=10**7, batch_items=64)

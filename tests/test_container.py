@@ -12,7 +12,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +24,11 @@ import pytest
 
 from service import __version__
 from tests import pictures
+from tests.processes import get_ready
 from tests.programs import need
 
 ROOT = Path(__file__).parent.parent
 MAX_LAYER_MB = 250
-START_SECONDS = 60
 
 # A name that no container may have, since no process of the service looks for it.
 FORBIDDEN = re.compile(
@@ -218,24 +217,12 @@ def container(image: Image, **environ: str) -> Iterator[Container]:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         try:
             url = f"http://127.0.0.1:{port}"
-            wait_until_ready(url)
+            get_ready(url)
             yield Container(url, int(children.read_text()), process)
         finally:
             # With its process 1 a namespace ends.
             for pid in children.read_text().split() if process.poll() is None else []:
                 os.kill(int(pid), signal.SIGKILL)
-
-
-def wait_until_ready(url: str) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        try:
-            if httpx2.get(f"{url}/health/ready").status_code == 200:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"not ready within {START_SECONDS} s")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -1,8 +1,9 @@
-"""Who may import whom: the light side never imports the heavy side."""
+"""Who may import whom: the light side never imports the heavy side, and nobody imports in a circle."""
 
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,14 @@ def test_training_uses_only_the_core_of_the_service(path: Path) -> None:
         if name.split(".")[0] == "service" and name != "service"
     }
     assert used <= SHARED
+
+
+@pytest.mark.parametrize("package", ["service", "training"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    """Not even through an import inside a function."""
+    graph = {".".join(path.relative_to(ROOT).with_suffix("").parts): imported(path) for path in files(package)}
+    ours = {module: names & graph.keys() for module, names in graph.items()}
+    assert len(list(TopologicalSorter(ours).static_order())) == len(graph) > 20
 
 
 def test_environment_is_read_in_one_place() -> None:

@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from tests import pictures
-from tests.processes import Server, serving
-from tests.service.test_server import get_ready
+from tests.processes import Server, get_ready, serving
 
 ROOT = Path(__file__).parent.parent
 SEVEN = pictures.png(7)

@@ -20,7 +20,6 @@ from service.classifier import DigitClassifier
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason, accept_at_for
 from service.errors import ServiceError
 from service.reader import Digit, Reader, Reading
-from training.calibrate import apply_temperature
 from training.data import Digits
 from training.errors import DataError
 from training.evaluate import (
@@ -33,6 +32,7 @@ from training.evaluate import (
 )
 from training.latency import measure_in_turns
 from training.mixture import corrupt_each
+from training.network import apply_temperature
 from training.robustness import draw_families, score_negatives
 from training.selective import best_coverage, count_confidences, describe_selection, selection
 

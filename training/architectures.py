@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.errors import RecipeError
+from training.graphs import inline
 from training.recipe import Recipe
 
 INPUT_SHAPE = (28, 28, 1)
@@ -340,7 +341,6 @@ def build(recipe: Recipe) -> Any:
 def normalizing_columns(model: Any) -> Any:
     """The same network behind a layer that brings each column of the image to length 1, empty ones staying empty."""
     from training.backend import keras
-    from training.graphs import inline
 
     image = keras.Input(INPUT_SHAPE)
     columns = keras.layers.UnitNormalization(axis=1, name="columns")(image)

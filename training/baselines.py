@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibrate import apply_temperature, fit_temperature
+from training.calibrate import fit_temperature
 from training.data import Dataset, Digits
 from training.errors import RecipeError
 from training.evaluate import measure, negative_log_likelihood
 from training.latency import measure_in_turns
+from training.network import apply_temperature
 from training.runs import FORMAT, git_state, machine
 
 SINGLES = 30  # digits answered one at a time to measure how long one takes
@@ -108,11 +109,8 @@ def measure_baseline(name: str, dataset: Dataset, seed: int = 0, fit_on: int | N
     started = time.perf_counter()
     classifier.fit(to_features(train.images), train.labels)
     seconds = time.perf_counter() - started
-    held_out = _logits(classifier, dataset.validation.images)
-    temperature = fit_temperature(held_out, dataset.validation.labels)
-    calibrated, _ = apply_temperature(held_out, temperature)
+    temperature, validation = _calibrate(classifier, dataset.validation)
     probabilities, _ = apply_temperature(_logits(classifier, dataset.test.images), temperature)
-    hits = int((calibrated.argmax(axis=1) == dataset.validation.labels).sum())
     return {
         "id": f"baseline-{name}-seed{seed}",
         "format": FORMAT,
@@ -123,15 +121,7 @@ def measure_baseline(name: str, dataset: Dataset, seed: int = 0, fit_on: int | N
         "data": {"hashes": dict(dataset.hashes), "split": {**dataset.split, "train": len(train)}},
         "git": git_state(),
         "machine": machine(),
-        "training": {
-            "parameters": None,
-            "seconds": round(seconds, 1),
-            "validation": {
-                "n": len(dataset.validation),
-                "accuracy": hits / len(dataset.validation),
-                "loss": negative_log_likelihood(calibrated, dataset.validation.labels),
-            },
-        },
+        "training": {"parameters": None, "seconds": round(seconds, 1), "validation": validation},
         "calibration": {"temperature": temperature},
         "bytes": len(pickle.dumps(classifier)),
         "latency": {"1": round(_seconds_for_one(classifier, dataset.test) * 1e6, 1)},
@@ -142,6 +132,16 @@ def measure_baseline(name: str, dataset: Dataset, seed: int = 0, fit_on: int | N
 def to_features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Images uint8 `[N, 28, 28]` as rows of 784 pixels in 0..1."""
     return images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
+
+
+def _calibrate(classifier: Any, held_out: Digits) -> tuple[float, dict[str, Any]]:
+    """The temperature that fits held-out digits, and how well they are read with it."""
+    logits = _logits(classifier, held_out.images)
+    temperature = fit_temperature(logits, held_out.labels)
+    probabilities, _ = apply_temperature(logits, temperature)
+    hits = int((probabilities.argmax(axis=1) == held_out.labels).sum())
+    loss = negative_log_likelihood(probabilities, held_out.labels)
+    return temperature, {"n": len(held_out), "accuracy": hits / len(held_out), "loss": loss}
 
 
 def _logits(classifier: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from service.decisions import DEFAULT_DOUBT_AT, REJECT_AT, TARGET_ERRORS, choose_threshold
 from training.data import Digits
+from training.evaluate import brier_score, negative_log_likelihood
 from training.mixture import make_mixed_negatives, make_mixture
+from training.network import apply_temperature, load_keras_model, predict_logits
 from training.runs import Run
-from training.train import predict_logits
 
 # Wider than any network needs: at the bounds something else is wrong.
 TEMPERATURES = (0.05, 20.0)
@@ -64,8 +65,6 @@ def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
     Raises:
         RunError: the run has no readable model.
     """
-    from training.evaluate import load_keras_model
-
     model = load_keras_model(run.model_path)
     logits = {name: predict_logits(model, part.images) for name, part in material.parts.items()}
     labels = {name: part.labels for name, part in material.parts.items()}
@@ -108,8 +107,6 @@ def choose_temperature(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.uin
 
 def _losses(parts: Sequence[tuple[NDArray[np.float32], NDArray[np.uint8]]], temperature: float) -> NDArray[np.float64]:
     """Likelihood and Brier score of every part."""
-    from training.evaluate import brier_score, negative_log_likelihood
-
     answers = [(apply_temperature(logits, temperature)[0], labels) for logits, labels in parts]
     return np.array([score(*answer) for answer in answers for score in (negative_log_likelihood, brier_score)])
 
@@ -169,24 +166,8 @@ def fit_thresholds(parts: Mapping[str, Answers], doubt_at: float) -> dict[str, A
     }
 
 
-def apply_temperature(
-    logits: NDArray[np.float32], temperature: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What the exported graph makes of logits `[N, 10]` or `[N, 11]`.
-
-    Returns:
-        `probabilities` float32 `[N, 10]`, given that it is a digit, and `reject` float32 `[N]`, the probability of
-        the eleventh class, 0 where there is none.
-    """
-    scaled = logits.astype(np.float64) / temperature
-    reject = _softmax(scaled)[:, 10] if logits.shape[1] == 11 else np.zeros(len(logits))
-    return _softmax(scaled[:, :10]).astype(np.float32), reject.astype(np.float32)
-
-
 def _scores(before: Answers, after: Answers) -> dict[str, float]:
     """Likelihood and Brier score before and after the temperature."""
-    from training.evaluate import brier_score, negative_log_likelihood
-
     return {
         f"{name}_{when}": score(answers.probabilities, answers.labels)
         for name, score in (("nll", negative_log_likelihood), ("brier", brier_score))
@@ -217,8 +198,3 @@ def _doubt(parts: Mapping[str, Answers], negatives: NDArray[np.float32], doubt_a
         "negatives": len(negatives),
         "negatives_passed": float((negatives < doubt_at).mean()),
     }
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

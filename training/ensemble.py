@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 
 from training.architectures import INPUT_SHAPE
-from training.calibrate import apply_temperature
 from training.data import Dataset, Digits
 from training.errors import RunError
-from training.evaluate import load_keras_model, negative_log_likelihood
+from training.evaluate import negative_log_likelihood
 from training.graphs import inline_features
+from training.network import apply_temperature, load_keras_model, predict_logits, save_model
 from training.runs import Run
-from training.train import predict_logits, save_model
 
 ARCHITECTURE = "ensemble"
 

@@ -1,4 +1,4 @@
-"""Evaluation: how well a run, a Keras file or an exported graph reads digits, as JSON and as plots.
+"""Evaluation: how well a run, a Keras file or an exported graph reads digits, in figures.
 
 Two ways in: the arrays themselves, and `uploads`, where each digit is encoded as a PNG and goes through the service's
 own reader, as a caller's picture does.
@@ -18,11 +18,10 @@ from service.classifier import DigitClassifier
 from service.decisions import wilson_interval
 from service.errors import ServiceError, StartupError
 from service.reader import Reader
-from training.calibrate import apply_temperature
 from training.data import Digits
 from training.errors import RunError
+from training.network import apply_temperature, load_keras_model, predict_logits
 from training.runs import Run
-from training.train import predict_logits
 
 # uint8 [N, 28, 28] -> probabilities float32 [N, 10], reject float32 [N]
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -51,22 +50,6 @@ def load_predict(path: Path) -> Predict:
         raise RunError(f"{path} is neither a run folder nor a .keras, .h5 or .onnx file")
     model = load_keras_model(path)
     return lambda images: apply_temperature(predict_logits(model, images), temperature)
-
-
-def load_keras_model(path: Path) -> Any:
-    """Load a `.keras` or `.h5` file.
-
-    Raises:
-        RunError: it is missing, or no Keras model.
-    """
-    from training.backend import keras
-
-    if not path.is_file():
-        raise RunError(f"the model {path} does not exist")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
-        raise RunError(f"{path} is no readable Keras model") from exc
 
 
 def load_classifier(path: Path) -> DigitClassifier:

@@ -18,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.preprocessing import PREPROCESSING_VERSION, SIZE
-from training.calibrate import apply_temperature
 from training.data import Digits, sha256
 from training.errors import ExportError
-from training.evaluate import load_classifier, load_keras_model
+from training.evaluate import load_classifier
 from training.graphs import producer, producers
+from training.network import apply_temperature, load_keras_model, predict_logits
 from training.runs import Run
-from training.train import predict_logits
 
 NAME = "digits"
 UNRELEASED = "0.0.0"

@@ -13,8 +13,9 @@ from typing import Any
 
 from training.data import Dataset, sha256
 from training.errors import ReleaseError, RunError
-from training.evaluate import evaluate, evaluate_uploads, load_classifier, load_keras_model
+from training.evaluate import evaluate, evaluate_uploads, load_classifier
 from training.export import check_parity, metadata, write_metadata
+from training.network import load_keras_model
 from training.runs import Run, write_json
 
 MINIMUM_ACCURACY = 0.985

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibrate import apply_temperature
 from training.data import Digits
 from training.errors import ExportError
-from training.evaluate import accuracy_of, load_keras_model
+from training.evaluate import accuracy_of
+from training.network import apply_temperature, load_keras_model, predict_logits, to_input
 from training.runs import Run, write_bytes
-from training.train import predict_logits, to_input
 
 REPRESENTATIVE = 500  # digits that the ranges of activations are read off
 MAX_LOSS = 0.001  # of accuracy, by int8

@@ -24,13 +24,12 @@ from training.errors import RecipeError, RunError
 from training.events import EventLog
 from training.interrupt import held_back
 from training.moves import moved
+from training.network import load_keras_model, predict_logits, save_model, to_input
 from training.recipe import Recipe
 from training.runs import Run
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 BatchSource = Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]
-
-EVALUATION_BATCH = 500
 
 
 def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float = 0.0) -> Iterator[Batch]:
@@ -74,18 +73,6 @@ def resume_run(folder: Path, dataset: Dataset, *, h5: bool = False) -> Run:
 
 def steps_per_epoch(digits: Digits, recipe: Recipe) -> int:
     return -(-len(digits) // recipe.batch_size)
-
-
-def to_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Images uint8 `[N, 28, 28]` as a network takes them in training: float32 `[N, 28, 28, 1]` in 0..1."""
-    return images[..., np.newaxis].astype(np.float32) / np.float32(255)
-
-
-def predict_logits(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Logits float32 `[N, classes]` of uint8 images `[N, 28, 28]`."""
-    starts = range(0, len(images), EVALUATION_BATCH)
-    pieces = [model.predict_on_batch(to_input(images[start : start + EVALUATION_BATCH])) for start in starts]
-    return np.concatenate([np.asarray(piece, dtype=np.float32) for piece in pieces])
 
 
 def _train(run: Run, dataset: Dataset, *, h5: bool) -> Run:
@@ -258,8 +245,6 @@ class Trainer:
 
 def _take_weights(model: Any, folder: Path) -> None:
     """Start from the weights of a finished run; its head stays behind where the number of classes differs."""
-    from training.evaluate import load_keras_model
-
     former = load_keras_model(Run.open(folder).model_path)
     heads = [tuple(weights.shape) for weights in (former.weights[-2], model.weights[-2])]
     kept = len(model.weights) if heads[0] == heads[1] else len(model.weights) - 2
@@ -271,8 +256,6 @@ def _take_weights(model: Any, folder: Path) -> None:
 
 
 def _load_teacher(folder: Path, recipe: Recipe) -> Any:
-    from training.evaluate import load_keras_model
-
     model = load_keras_model(Run.open(folder).model_path)
     if model.output_shape[-1] != recipe.classes:
         raise RecipeError(f"the teacher {folder} has {model.output_shape[-1]} classes, the recipe {recipe.classes}")
@@ -298,17 +281,3 @@ def _result(trainer: Trainer, model: Any, seconds: float) -> dict[str, Any]:
             "loss": kept["validation_loss"],
         },
     }
-
-
-def save_model(model: Any, path: Path) -> None:
-    """Write a `.keras` or `.h5` file at once or not at all.
-
-    Raises:
-        RunError: the disk is full or not writable.
-    """
-    part = path.with_name(f"part-{path.name}")
-    try:
-        model.save(part)
-        part.replace(path)
-    except OSError as exc:
-        raise RunError(f"{path} cannot be written: {exc.strerror or exc}") from exc

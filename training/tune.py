@@ -16,6 +16,7 @@ from training.data import Dataset
 from training.errors import RecipeError, RunError
 from training.recipe import Recipe
 from training.runs import write_json
+from training.train import Trainer
 
 DEFAULT_SPACE = ("learning_rate=1e-4:1e-2", "batch_size=64,128,256", "optimizer=adam,adamw,rmsprop")
 TRIALS_BEFORE_PRUNING = 4
@@ -153,7 +154,6 @@ def _finished(study: Any) -> list[Any]:
 def _train(trial: Any, recipe: Recipe, dataset: Dataset, seed: int) -> float | None:
     """Accuracy on validation; None where the trial was given up."""
     from training.backend import seed_everything
-    from training.train import Trainer
 
     seed_everything(seed)
     trainer = Trainer(recipe, seed, dataset)

@@ -3,10 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import uploads
 from service.errors import ServiceError
+from service.forms import FormReader, Part, split_form
+from service.limits import Limits
 
-LIMITS = uploads.Limits(image_bytes=40, batch_bytes=10_000, unpacked_bytes=10_000, batch_items=3)
+LIMITS = Limits(image_bytes=40, batch_bytes=10_000, unpacked_bytes=10_000, batch_items=3)
 
 HEADERS = [
     'Content-Disposition: form-data; name="file"; filename="7.png"',
@@ -31,8 +32,8 @@ def form(parts: list[tuple[list[str], bytes]], end: bytes) -> bytes:
     return b"--x\r\n" + b"\r\n--x\r\n".join(written) + end
 
 
-def parse(data: bytes) -> tuple[uploads.Part, ...] | str:
-    form = uploads._FormReader(b"x", LIMITS)
+def parse(data: bytes) -> tuple[Part, ...] | str:
+    form = FormReader(b"x", LIMITS)
     try:
         form.take(data)
         return form.finish()
@@ -46,12 +47,12 @@ def parse(data: bytes) -> tuple[uploads.Part, ...] | str:
 )
 def test_splitting_agrees_with_parsing(parts: list[tuple[list[str], bytes]], end: bytes) -> None:
     data = form(parts, end)
-    split = uploads._split_form(data, b"x", LIMITS)
+    split = split_form(data, b"x", LIMITS)
     assert split is None or split == parse(data)
 
 
 def test_what_browsers_and_curl_send_is_split() -> None:
     curl = [HEADERS[0], HEADERS[6]]
-    assert uploads._split_form(form([(curl, b"\x89PNG")], b"\r\n--x--\r\n"), b"x", LIMITS) == (
-        uploads.Part("file", "7.png", b"\x89PNG"),
+    assert split_form(form([(curl, b"\x89PNG")], b"\r\n--x--\r\n"), b"x", LIMITS) == (
+        Part("file", "7.png", b"\x89PNG"),
     )

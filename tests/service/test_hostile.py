@@ -9,9 +9,8 @@ import pytest
 
 from tests import pictures
 from tests.hostile import Upload, corpus
-from tests.processes import Server, serving
+from tests.processes import Server, get_ready, serving
 from tests.service.test_predict import problem
-from tests.service.test_server import get_ready
 
 CORPUS = list(corpus())
 CPU_SECONDS = 1.0

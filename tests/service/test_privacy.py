@@ -14,9 +14,8 @@ import pytest
 from PIL.PngImagePlugin import PngInfo
 
 from tests import hostile, pictures
-from tests.processes import serving
+from tests.processes import get_ready, serving
 from tests.programs import need
-from tests.service.test_server import get_ready
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="drives Linux's own programs")
 SECRET = "gv7Qk2Zr"

@@ -15,9 +15,8 @@ import pytest
 
 from service.protocol import _route_of_whole
 from tests import pictures
-from tests.processes import Server, serving
+from tests.processes import Server, get_ready, serving
 from tests.service.test_predict import problem
-from tests.service.test_server import get_ready
 
 if sys.platform != "win32":
     from service.acceptor import EagerLoop, SharingLoop

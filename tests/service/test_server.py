@@ -13,21 +13,9 @@ import httpx2
 import pytest
 
 from tests import pictures
-from tests.processes import run_digits, serving
+from tests.processes import get_ready, run_digits, serving
 
 SEVEN = pictures.png(7)
-
-
-def get_ready(url: str) -> None:
-    """Wait until the service answers."""
-    for _ in range(300):
-        try:
-            if httpx2.get(f"{url}/health/ready").status_code == 200:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("not ready within 30 s")
 
 
 def predictions_counted(url: str) -> float:

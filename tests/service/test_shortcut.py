@@ -10,12 +10,10 @@ import httpx2
 import pytest
 
 from tests import pictures
-from tests.processes import Server, serving
+from tests.processes import Server, get_ready, serving
 from tests.service.test_predict import problem
-from tests.service.test_server import get_ready
 
 SEVEN = pictures.png(7)
-BOUNDARY = b"between"
 FORM = (
     b'--between\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n\r\n%b\r\n--between--\r\n' % SEVEN
 )

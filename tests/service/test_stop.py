@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import httpx2
 import pytest
@@ -14,8 +15,7 @@ import pytest
 from service.app import create_app
 from service.settings import Settings
 from tests import pictures
-from tests.processes import Server, serving
-from tests.service.test_server import get_ready
+from tests.processes import Server, get_ready, serving
 
 SEVEN = pictures.png(7)
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sends signals to workers found in /proc")
@@ -130,6 +130,15 @@ def await_replacement(server: Server, stopped: int, other: int) -> None:
     raise AssertionError(f"worker {stopped} was not replaced: {server.children()}")
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell has what runs in the background ignore Ctrl-C, and then there is nothing to give back."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_application_that_ended_leaves_signals_as_they_were() -> None:
     """In a program of one's own, too, Ctrl-C takes its usual way afterwards."""
     numbers = (signal.SIGTERM, signal.SIGINT)

@@ -20,8 +20,8 @@ from training.acceptance import (
     measure_photos,
     read_manifest,
 )
-from training.calibrate import apply_temperature
 from training.errors import DataError
+from training.network import apply_temperature
 from training.report import to_html, to_markdown
 from training.robustness import draw_families
 

@@ -2,18 +2,11 @@ import numpy as np
 import pytest
 
 from service.decisions import TARGET_ERRORS, Threshold
-from training.calibrate import (
-    FITTED_ON,
-    Answers,
-    apply_temperature,
-    choose_doubt,
-    choose_temperature,
-    fit_temperature,
-    fit_thresholds,
-)
+from training.calibrate import FITTED_ON, Answers, choose_doubt, choose_temperature, fit_temperature, fit_thresholds
 from training.data import Dataset
 from training.evaluate import brier_score, load_predict, negative_log_likelihood
 from training.mixture import SHARES, corrupt_each
+from training.network import apply_temperature
 from training.runs import Run
 
 
@@ -117,17 +110,3 @@ def test_each_corruption_takes_its_turn(dataset: Dataset) -> None:
     assert np.array_equal(corrupted.labels, dataset.validation.labels)
     changed = (corrupted.images != dataset.validation.images).any(axis=(1, 2))
     assert changed.mean() > 0.9
-
-
-def test_an_eleventh_class_is_told_apart_and_leaves_ten_that_sum_to_one() -> None:
-    logits = np.zeros((1, 11), np.float32)
-    logits[0, 10] = np.log(10)
-    probabilities, reject = apply_temperature(logits, 1.0)
-    assert probabilities[0].tolist() == pytest.approx([0.1] * 10)
-    assert reject.tolist() == pytest.approx([0.5])
-
-
-def test_very_sure_logits_do_not_overflow() -> None:
-    probabilities, reject = apply_temperature(np.full((1, 11), 1e4, np.float32), 0.05)
-    assert np.isfinite(probabilities).all()
-    assert np.isfinite(reject).all()

@@ -14,7 +14,7 @@ import pytest
 from tests.training.digits import write_npz
 from training.__main__ import main
 from training.data import load_dataset
-from training.evaluate import load_keras_model
+from training.network import load_keras_model
 from training.recipe import Recipe
 from training.runs import Run
 from training.train import train_run

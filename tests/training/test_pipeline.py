@@ -14,9 +14,9 @@ from tests.training.digits import write_npz
 from tests.training.test_formats import write_pictures
 from training.__main__ import main
 from training.data import load_dataset
-from training.evaluate import evaluate, load_keras_model, load_predict
+from training.evaluate import evaluate, load_predict
+from training.network import load_keras_model, predict_logits
 from training.runs import Run
-from training.train import predict_logits
 
 
 @pytest.fixture(scope="module")

@@ -99,7 +99,7 @@ def test_a_graph_changed_after_its_export_is_not_released(run: Run, dataset: Dat
 
 
 def test_a_network_trained_on_after_its_export_is_not_released(run: Run, dataset: Dataset, tmp_path: Path) -> None:
-    from training.evaluate import load_keras_model
+    from training.network import load_keras_model
 
     model = load_keras_model(run.model_path)
     model.set_weights([weights * 0.9 for weights in model.get_weights()])

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from training.data import Dataset
+from training.network import predict_logits
 from training.objective import best_epoch, is_stopped_early, plateau_rate
 from training.recipe import Recipe
-from training.train import Trainer, predict_logits, train_run
+from training.train import Trainer, train_run
 
 RECIPE = Recipe("cnn_225k", epochs=12, batch_size=50)
 
@@ -57,7 +58,7 @@ def test_training_stops_when_the_loss_has_not_fallen_for_long_enough() -> None:
 
 
 def test_a_run_that_stops_early_keeps_its_best_epoch(dataset: Dataset, tmp_path: Path) -> None:
-    from training.evaluate import load_keras_model
+    from training.network import load_keras_model
 
     # So fast that it diverges soon.
     recipe = replace(RECIPE, early_stopping=1, optimizer="rmsprop", learning_rate=0.01, epochs=30)

@@ -9,15 +9,16 @@ import pytest
 from training import train
 from training.data import Dataset, Digits
 from training.errors import RecipeError, RunError
+from training.network import predict_logits
 from training.recipe import Recipe
 from training.runs import Run
-from training.train import Batch, Trainer, predict_logits, resume_run, shuffled, train_run
+from training.train import Batch, Trainer, resume_run, shuffled, train_run
 
 RECIPE = Recipe("cnn_225k", epochs=2, batch_size=50)
 
 
 def weights(run: Run) -> list[np.ndarray]:
-    from training.evaluate import load_keras_model
+    from training.network import load_keras_model
 
     return load_keras_model(run.model_path).get_weights()
 
@@ -127,7 +128,7 @@ def test_averaged_weights_are_kept_and_differ_from_the_last(finished: Run, datas
 
 
 def load(run: Run) -> object:
-    from training.evaluate import load_keras_model
+    from training.network import load_keras_model
 
     return load_keras_model(run.model_path)
 

@@ -1,7 +1,10 @@
 from pathlib import Path
 from typing import Any
 
-from training.verbs.common import FIGURES, Arguments, add_verb
+from service.reader import Reader
+from training.evaluate import load_classifier
+from training.runs import machine, write_json
+from training.verbs.common import FIGURES, Arguments, add_verb, model_of
 
 _TEXT = """\
 measure what each step of the normalisation is worth, beside OpenCV
@@ -28,12 +31,9 @@ def add(verbs: Any) -> None:
 
 
 def _run(arguments: Arguments) -> None:
-    from service.reader import Reader
     from training import ablation, costs
     from training.contender import normalise_with_opencv
-    from training.evaluate import load_classifier
     from training.handwriting import load_set
-    from training.runs import machine, write_json
 
     classifier = load_classifier(arguments.model)
     reader = Reader(classifier)
@@ -41,9 +41,8 @@ def _run(arguments: Arguments) -> None:
     errors = ablation.ablate(reader, sets)
     errors[ablation.OPENCV] = ablation.contend(reader, sets, normalise_with_opencv)
     kinds = costs.draw_kinds()
-    record = classifier.record
     figures = {
-        "model": {"version": record.version, "sha256": record.sha256, "architecture": record.architecture},
+        "model": model_of(classifier),
         "machine": machine(),
         "sets": [{"name": pictures.name, "n": len(pictures.pictures)} for pictures in sets],
         "errors": errors,

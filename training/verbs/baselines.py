@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from training.baselines import BASELINES, find_baseline, measure_baseline
+from training.runs import write_json
 from training.verbs.common import RECORDS, Arguments, add_source, add_verb, load
 
 _TEXT = """\
@@ -23,8 +24,6 @@ def add(verbs: Any) -> None:
 
 
 def _run(arguments: Arguments) -> None:
-    from training.runs import write_json
-
     names = arguments.names or list(BASELINES)
     for name in names:
         find_baseline(name)

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+from training.calibrate import calibrate_run, make_material
 from training.runs import Run
 from training.verbs.common import Arguments, add_source, add_verb, load
 
@@ -20,8 +21,6 @@ def add(verbs: Any) -> None:
 
 
 def _run(arguments: Arguments) -> None:
-    from training.calibrate import calibrate_run, make_material
-
     runs = [Run.open(folder) for folder in arguments.runs]
     material = make_material(load(arguments).validation)
     for run in runs:

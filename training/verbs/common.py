@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from service.classifier import DigitClassifier
 from training import data
 
 Arguments = argparse.Namespace
 
 RECORDS = Path("docs/runs")
 FIGURES = Path("docs/figures")
+RELEASED = Path("models/digits.onnx")
 
 
 def add_verb(
@@ -74,3 +76,9 @@ def load(arguments: Arguments) -> data.Dataset:
     if arguments.writers is None and writers and data.may_have_writers(arguments.data):
         return data.load_dataset(arguments.data, Path(writers))
     return data.load_dataset(arguments.data, arguments.writers)
+
+
+def model_of(classifier: DigitClassifier) -> dict[str, str]:
+    """Which model figures were measured with."""
+    record = classifier.record
+    return {"version": record.version, "sha256": record.sha256, "architecture": record.architecture}

@@ -3,7 +3,8 @@ from pathlib import Path
 from typing import Any
 
 from training.errors import DataError
-from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load
+from training.runs import write_json
+from training.verbs.common import FIGURES, RELEASED, Arguments, add_source, add_verb, load
 
 _TEXT = """\
 measure what a model's decisions are worth
@@ -20,9 +21,9 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--model",
         type=Path,
-        default=Path("models/digits.onnx"),
+        default=RELEASED,
         metavar="FILE",
-        help="an exported graph (default: models/digits.onnx)",
+        help=f"an exported graph (default: {RELEASED})",
     )
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="pictures, and MANIFEST.csv with file and label")
     parser.add_argument("--negatives", type=Path, metavar="FOLDER", help="pictures, and labels.csv with file and what")
@@ -31,7 +32,6 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     from training.acceptance import measure_all
-    from training.runs import write_json
 
     sets = {"photos": arguments.photos, "negatives": arguments.negatives}
     if missing := [folder for folder in sets.values() if folder and not folder.is_dir()]:

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from training import evaluate
 from training.data import Dataset, Digits
+from training.latency import measure_latency
 from training.runs import Run, write_json
 from training.verbs.common import RECORDS, Arguments, add_source, add_verb, load
 
@@ -46,8 +48,6 @@ def _run(arguments: Arguments) -> None:
 
 
 def _evaluate_one(path: Path, dataset: Dataset, arguments: Arguments) -> dict[str, Any]:
-    from training import evaluate
-
     digits = dataset.part(arguments.part)
     predict = evaluate.load_predict(path)
     probabilities, reject = predict(digits.images)
@@ -67,8 +67,6 @@ def _evaluate_one(path: Path, dataset: Dataset, arguments: Arguments) -> dict[st
 
 def _cost(graph: Path, digits: Digits) -> dict[str, Any]:
     """Size and time of an exported graph; of other files the size."""
-    from training.latency import measure_latency
-
     if not graph.is_file():
         return {}
     if graph.suffix != ".onnx":

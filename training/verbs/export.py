@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 from training.data import Dataset
+from training.network import load_keras_model, save_model
 from training.runs import Run
 from training.verbs.common import Arguments, add_run, add_source, add_verb, load
 
@@ -65,8 +66,5 @@ def _export_h5(run: Run, _dataset: Dataset) -> None:
 
 
 def _save(run: Run, path: Path) -> None:
-    from training.evaluate import load_keras_model
-    from training.train import save_model
-
     save_model(load_keras_model(run.model_path), path)
     print(f"{path}: {path.stat().st_size:,} bytes")

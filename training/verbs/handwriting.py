@@ -1,7 +1,12 @@
 from pathlib import Path
 from typing import Any
 
-from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load
+import numpy as np
+
+from service.reader import Reader
+from training.evaluate import load_classifier
+from training.runs import machine, write_json
+from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load, model_of
 
 _TEXT = """\
 measure how the service reads handwriting that no training saw
@@ -39,12 +44,7 @@ def add(verbs: Any) -> None:
 
 
 def _run(arguments: Arguments) -> None:
-    import numpy as np
-
-    from service.reader import Reader
     from training import handwriting
-    from training.evaluate import load_classifier
-    from training.runs import machine, write_json
 
     classifier = load_classifier(arguments.model)
     reader = Reader(classifier)
@@ -64,8 +64,8 @@ def _run(arguments: Arguments) -> None:
     for name, scores in corrupted.items():
         print(f"{name} on corrupted digits: mean {scores['mean']:.2%} of {scores['n']:,} each")
     if arguments.record:
-        told = {"version": record.version, "sha256": record.sha256, "architecture": record.architecture}
-        figures = {"model": told, "machine": machine(), "sets": sets, "variants": varied, "corruptions": corrupted}
+        figures = {"model": model_of(classifier), "machine": machine(), "sets": sets}
+        figures |= {"variants": varied, "corruptions": corrupted}
         write_json(arguments.record / "handwriting.json", figures)
 
 

@@ -1,7 +1,8 @@
 from pathlib import Path
 from typing import Any
 
-from training.verbs.common import Arguments, add_verb
+from training.evaluate import load_predict
+from training.verbs.common import RELEASED, Arguments, add_verb
 
 _TEXT = """\
 read one picture with any model file and show what the network saw
@@ -16,15 +17,14 @@ def add(verbs: Any) -> None:
     parser.add_argument(
         "--model",
         type=Path,
-        default=Path("models/digits.onnx"),
+        default=RELEASED,
         metavar="MODEL",
-        help="a run folder, or a .keras, .h5 or .onnx file (default: models/digits.onnx)",
+        help=f"a run folder, or a .keras, .h5 or .onnx file (default: {RELEASED})",
     )
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="also draw each answer as <picture's name>.png")
 
 
 def _run(arguments: Arguments) -> None:
-    from training.evaluate import load_predict
     from training.plots import plot_answer
     from training.predict import answer_lines, answer_picture
 

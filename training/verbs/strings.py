@@ -2,9 +2,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from service.reader import Reader
 from training.errors import RunError
-from training.runs import Run
-from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load
+from training.evaluate import load_classifier
+from training.runs import Run, machine, write_json
+from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load, model_of
 
 _TEXT = """\
 read numbers of several digits as the service does
@@ -38,8 +40,6 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     from service.fields import ColumnReader
-    from service.reader import Reader
-    from training.evaluate import load_classifier
 
     run = Run.open(arguments.model) if arguments.model.is_dir() else None
     classifier = load_classifier(run.onnx_path if run else arguments.model)
@@ -56,7 +56,6 @@ def _run(arguments: Arguments) -> None:
 def _calibrate(reader: Any, arguments: Arguments) -> None:
     from training.column_run import export
     from training.fields import CALIBRATION_STRINGS, calibrate_fields
-    from training.runs import write_json
 
     fitted = calibrate_fields(reader, load(arguments).validation, arguments.count or CALIBRATION_STRINGS)
     write_json(arguments.columns / "calibration.json", fitted)
@@ -68,7 +67,6 @@ def _calibrate(reader: Any, arguments: Arguments) -> None:
 
 def _measure(reader: Any, arguments: Arguments) -> None:
     from training import fields
-    from training.runs import machine, write_json
 
     figures = fields.measure(reader, load(arguments).test, arguments.count or TEST_STRINGS)
     figures["sequences"] = {}
@@ -79,10 +77,10 @@ def _measure(reader: Any, arguments: Arguments) -> None:
                 figures["sequences"][f"{name}, {known}"] = row
     _tell(figures)
     if arguments.record:
-        record, columns = reader.classifier.record, reader.columns.record
-        told = {"version": record.version, "sha256": record.sha256, "architecture": record.architecture}
-        figures |= {"model": told, "columns": {"version": columns.version, "sha256": columns.sha256}}
-        write_json(arguments.record / "fields.json", figures | {"machine": machine()})
+        columns = reader.columns.record
+        figures |= {"model": model_of(reader.classifier)}
+        figures |= {"columns": {"version": columns.version, "sha256": columns.sha256}, "machine": machine()}
+        write_json(arguments.record / "fields.json", figures)
 
 
 def _tell(figures: dict[str, Any]) -> None:

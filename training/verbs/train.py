@@ -10,6 +10,7 @@ from training.architectures import ARCHITECTURES, find_architecture
 from training.data import Dataset
 from training.recipe import Recipe
 from training.runs import Run
+from training.train import resume_run, train_run
 from training.verbs.common import Arguments, add_runs, add_source, add_verb, load
 
 # A fine-tuned network must not forget what it knew.
@@ -69,8 +70,6 @@ def changed(recipe: Recipe, arguments: Arguments) -> Recipe:
 
 def train_seeds(recipe: Recipe, dataset: Dataset, arguments: Arguments) -> list[Run]:
     """One run for each seed."""
-    from training.train import train_run
-
     return [train_run(arguments.runs, dataset, recipe, seed, h5=arguments.h5) for seed in arguments.seeds]
 
 
@@ -89,8 +88,6 @@ def print_validation(runs: Sequence[Run]) -> None:
 def _run(arguments: Arguments) -> None:
     recipe = changed(_recipe(arguments), arguments)
     dataset = load(arguments)
-
-    from training.train import resume_run
 
     if arguments.resume:
         runs = [resume_run(arguments.resume, dataset, h5=arguments.h5)]
