@@ -4,7 +4,7 @@
                        strings/NNN.npz   rows of strips with targets, each from its own seed
                        checkpoint.npz    where to go on after an interruption
                        history.json      loss and mistakes on validation strings
-                       model.weights.h5, columns.onnx, calibration.json
+                       model.weights.h5, columns.onnx, weights.json, calibration.json
 
 Every part depends on seed and place alone, so that an interrupted training goes on as if it had run through.
 """
@@ -45,7 +45,10 @@ UNCALIBRATED: dict[str, Any] = {"bias": 0.0, "weights": [0.0] * 5, "0.01": None,
 
 @dataclass(frozen=True)
 class ColumnRecipe:
-    """How much of what: `strings` of training digits, `steps` of `rows` packed rows each."""
+    """How much of what: `strings` of training digits, `steps` of `rows` packed rows each.
+
+    `init_from` is a finished run whose weights it starts from, empty for none.
+    """
 
     strings: int = 80_000
     steps: int = 5_000
@@ -54,11 +57,18 @@ class ColumnRecipe:
     weight_decay: float = 1e-4
     seed: int = 1
     mixed: bool = True  # bfloat16 where the processor has it
+    init_from: str = ""
 
 
 def start(root: Path, dataset: Dataset, recipe: ColumnRecipe) -> Path:
-    """Make the folder of a new run and write its config; returns the folder."""
+    """Make the folder of a new run and write its config; returns the folder.
+
+    Raises:
+        RunError: the run that it should start from is not finished.
+    """
     folder = root / f"{NAME}-seed{recipe.seed}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    if recipe.init_from:
+        _weights(Path(recipe.init_from))
     config = {
         "recipe": asdict(recipe),
         "data": {"hashes": dict(dataset.hashes), "split": dict(dataset.split)},
@@ -151,6 +161,8 @@ class ColumnTrainer:
         self.folder, self.recipe = folder, recipe
         self.history: list[dict[str, float]] = []
         self.model = build_columns()
+        if recipe.init_from:
+            self.model.load_weights(_weights(Path(recipe.init_from)))
         self.model.compile(optimizer=_optimizer(recipe), loss=_loss, jit_compile=False)
         self.model.optimizer.build(self.model.trainable_variables)
         keras.mixed_precision.set_global_policy("float32")
@@ -268,7 +280,7 @@ def edit_distance(expected: Sequence[int], found: Sequence[int]) -> int:
 
 
 def export(folder: Path) -> Path:
-    """Write the run's columns.onnx, with its calibration where it has one, and check it against the network.
+    """Write the run's columns.onnx, with weights and calibration where it has them, and check it against the network.
 
     Raises:
         RunError: the run is not finished.
@@ -276,11 +288,8 @@ def export(folder: Path) -> Path:
     """
     from training.backend import keras
 
-    weights = folder / "model.weights.h5"
-    if not weights.is_file():
-        raise RunError(f"{weights} is missing; `python -m training columns --resume {folder}` goes on with the run")
     model = build_columns()
-    model.load_weights(weights)
+    model.load_weights(_weights(folder))
     path = folder / "columns.onnx"
     graph = convert(model)
     write_metadata(graph, _record(folder))
@@ -295,20 +304,31 @@ def export(folder: Path) -> Path:
     return path
 
 
+def _weights(folder: Path) -> Path:
+    """Those of a finished run."""
+    path = folder / "model.weights.h5"
+    if not path.is_file():
+        raise RunError(f"{path} is missing; `python -m training columns --resume {folder}` goes on with the run")
+    return path
+
+
 def _record(folder: Path) -> dict[str, Any]:
-    calibration = folder / "calibration.json"
+    fitted = {name: folder / f"{name}.json" for name in ("weights", "calibration")}
+    known = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in fitted.items() if path.exists()}
     return {
         "name": NAME,
         "version": "0.0.0",
         "strip_version": STRIP_VERSION,
-        "calibration": json.loads(calibration.read_text(encoding="utf-8")) if calibration.exists() else UNCALIBRATED,
+        "calibration": UNCALIBRATED,
         "training": _training(folder),
         "metrics": {},
-    }
+    } | known
 
 
 def _training(folder: Path) -> dict[str, Any]:
     config = read_config(folder)
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))["steps"]
     packages = config["machine"]["packages"]
+    # Of the run that it began from the name is told, not where it lay.
+    config["recipe"]["init_from"] = Path(config["recipe"].get("init_from", "")).name
     return {name: config[name] for name in ("recipe", "data", "git")} | {"packages": packages, "result": history[-1]}
