@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from service.classifier import read_thresholds, session_options
 from service.decisions import FieldCalibration
 from service.errors import ModelError
-from service.scores import DEFAULT_WEIGHTS, FieldWeights, read_weights
 from service.strip import HEIGHT, STEP, STRIDE, Strip
 
 # Version of the way strips are made.
@@ -47,7 +46,6 @@ class ColumnRecord:
     version: str
     sha256: str
     calibration: FieldCalibration
-    weights: FieldWeights
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
 
@@ -211,7 +209,6 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> Column
             version=metadata["version"],
             sha256=sha256,
             calibration=_read_calibration(json.loads(metadata["calibration"])),
-            weights=read_weights(json.loads(metadata["weights"])) if "weights" in metadata else DEFAULT_WEIGHTS,
             training=json.loads(metadata["training"]),
             metrics=json.loads(metadata["metrics"]),
         )

@@ -22,7 +22,7 @@ from service.decisions import REJECT_AT, Decision, FieldCalibration, Reason
 from service.marks import Box
 from service.paths import ANY, Constraints, Path, Step, best_paths, best_through, safe_log, shares
 from service.preprocessing import normalize_crop
-from service.scores import SMALL_HEIGHT, Candidates, FieldWeights, Seen, Weights
+from service.scores import AFTER, BEFORE, SMALL_HEIGHT, Candidates, Seen
 from service.segments import Marks, Pieces
 from service.strip import DIGIT, HEIGHT, STRIDE, Strip
 from service.textline import TextLine, find_text_line
@@ -37,13 +37,10 @@ __all__ = [
     "STRIDE",
     "STRIP_VERSION",
     "Box",
-    "Candidates",
     "ColumnReader",
     "Constraints",
-    "FieldWeights",
     "Strip",
     "TextLine",
-    "Weights",
     "find_text_line",
 ]
 
@@ -141,17 +138,8 @@ def answer(reading: FieldReading) -> dict[str, Any]:
 BLANK = FieldReading("", 0.0, (), (), (), None, Decision.REJECT, (Reason.BLANK,))
 
 
-def find_candidates(
-    image: Image.Image, predict: Predict, columns: ColumnReader, unlikely: float = UNLIKELY
-) -> Candidates | None:
-    """What may be digits in an upright picture of mode "L" or "RGB"; None where there is no ink.
-
-    Args:
-        image: of a field.
-        predict: the digit network.
-        columns: the column network.
-        unlikely: segments all of whose paths are so far behind the best one to the column network are left out.
-    """
+def find_candidates(image: Image.Image, predict: Predict, columns: ColumnReader) -> Candidates | None:
+    """What may be digits in an upright picture of mode "L" or "RGB"; None where there is no ink."""
     line = find_text_line(image)
     if line is None:
         return None
@@ -159,9 +147,9 @@ def find_candidates(
     pieces = _split(line.found, line.writing, frames) if isinstance(line.found, Marks) else line.found
     if len(pieces.pieces) > MAX_PIECES:
         return None
-    seen = _likely(_see(pieces, frames), columns.record.weights.before, unlikely)
+    seen = _likely(_see(pieces, frames))
     pictures = np.stack([normalize_crop(pieces.cut_out(line.writing.density, segment)) for segment in seen.segments])
-    return Candidates(seen, *predict(pictures), frames.most, line, columns.record.weights.after)
+    return Candidates(seen, *predict(pictures), frames.most, line)
 
 
 def _split(marks: Marks, writing: ink.Writing, frames: Frames) -> Pieces:
@@ -174,15 +162,16 @@ def _see(pieces: Pieces, frames: Frames) -> Seen:
     found = list(segments.find_segments(pieces))
     bounds = frames.bounds([(left, right) for left, _, right, _ in pieces.boxes])
     first = np.array([segment.first for segment in found], np.intp)
-    return Seen(pieces, found, *frames.evidence(bounds, first, np.array([segment.last for segment in found], np.intp)))
+    last = np.array([segment.last for segment in found], np.intp)
+    return scores.describe(pieces, found, *frames.evidence(bounds, first, last))
 
 
-def _likely(seen: Seen, weights: Weights, unlikely: float) -> Seen:
+def _likely(seen: Seen) -> Seen:
     """The segments that the digit network is asked about."""
     spans = [(segment.first, segment.last) for segment in seen.segments]
-    skips = [-weights.skip[kind] for kind in scores.skipped(seen.pieces)]
-    behind = best_through(spans, seen.score(weights).tolist(), skips)
-    kept = [index for index, score in enumerate(behind) if score >= -unlikely]
+    skips = [-BEFORE.skip[kind] for kind in scores.skipped(seen.pieces)]
+    behind = best_through(spans, seen.score().tolist(), skips)
+    kept = [index for index, score in enumerate(behind) if score >= -UNLIKELY]
     # Where it is likeliest that there is no digit, everything is asked about: the columns are not the last word.
     return seen.take(kept) if kept else seen
 
@@ -280,7 +269,7 @@ def features(candidates: Candidates, paths: Sequence[Path]) -> tuple[float, ...]
 
 
 def _steps(candidates: Candidates) -> list[Step]:
-    skips = [-candidates.weights.skip[kind] for kind in scores.skipped(candidates.pieces)]
+    skips = [-AFTER.skip[kind] for kind in scores.skipped(candidates.pieces)]
     steps = [Step(index, index, None, score, -1) for index, score in enumerate(skips)]
     likeliest = np.argsort(-candidates.guesses, axis=1)[:, :GUESSES]
     scored = np.take_along_axis(candidates.guesses, likeliest, axis=1).tolist()

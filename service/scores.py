@@ -3,14 +3,14 @@
 The score is linear in a few features. Its weights make the right paths of strings likely among all paths through
 them (a conditional random field; J. Lafferty, A. McCallum, F. Pereira, 2001). There are two sets of them: one without
 the digit network, to find out which segments it need not be asked about (a cascade; D. Weiss and B. Taskar,
-"Structured prediction cascades", 2010), and one with it. `training.weigh` fits both on strings of validation digits.
+"Structured prediction cascades", 2010), and one with it. Both were fitted on strings that `training.strings` makes of
+validation writers' digits.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,11 @@ SMALL, TALL, PART = range(3)
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the features, in their order: `shape` 9, `network` 4, `whole` and `cut` 4 each; what skipping costs, `skip` 3."""
+    """Of the features, in their order.
+
+    `shape` has 9, what the `network` says of a segment 4; of a digit, in marks that are `whole` and in those that were
+    `cut`, 4 each: how far it is behind to the network, and the columns' 3. `skip` is what skipping a piece costs.
+    """
 
     shape: tuple[float, ...]
     network: tuple[float, ...]
@@ -53,109 +57,91 @@ class Weights:
     skip: tuple[float, ...]
 
 
-@dataclass(frozen=True)
-class FieldWeights:
-    """Weights without and with the digit network."""
-
-    before: Weights
-    after: Weights
-
-
-# Of a network that was not released yet.
-DEFAULT_WEIGHTS = FieldWeights(
-    before=Weights(
-        (5.2, 1.2, -0.3, -2.0, 1.5, -1.1, 0.5, -0.1, -1.2),
-        (0.0, 0.0, 0.0, 0.0),
-        (0.0, 1.1, -16.0, -23.0),
-        (0.0, 1.0, -17.0, -46.0),
-        (4.6, 2.5, 2.0),
-    ),
-    after=Weights(
-        (2.1, -0.58, 0.21, -1.4, 0.4, -4.3, -1.67, 0.45, 0.8),
-        (3.9, 0.242, -0.05, -3.59),
-        (1.5, 0.422, 0.0, 0.0),
-        (0.164, 0.338, 0.0, 0.0),
-        (3.7, 2.9, 0.15),
-    ),
+# Without the digit network.
+BEFORE = Weights(
+    shape=(5.2, 1.2, -0.3, -2.0, 1.5, -1.1, 0.5, -0.1, -1.2),
+    network=(0.0, 0.0, 0.0, 0.0),
+    whole=(0.0, 1.1, -16.0, -23.0),
+    cut=(0.0, 1.0, -17.0, -46.0),
+    skip=(4.6, 2.5, 2.0),
 )
-
-
-def read_weights(entry: Mapping[str, Any]) -> FieldWeights:
-    """Weights as a record holds them."""
-    before, after = (Weights(**{name: tuple(map(float, entry[part][name])) for name in _SIZES}) for part in _PARTS)
-    for weights in (before, after):
-        if tuple(len(getattr(weights, name)) for name in _SIZES) != tuple(_SIZES.values()):
-            raise ValueError(f"the weights are not {_SIZES}")
-    return FieldWeights(before, after)
-
-
-_PARTS = ("before", "after")
-_SIZES = {"shape": 9, "network": 4, "whole": 4, "cut": 4, "skip": 3}
+# With it; where in a segment the columns see the digit then tells nothing new.
+AFTER = Weights(
+    shape=(2.1, -0.58, 0.21, -1.4, 0.4, -4.3, -1.67, 0.45, 0.8),
+    network=(3.9, 0.242, -0.05, -3.59),
+    whole=(1.5, 0.422, 0.0, 0.0),
+    cut=(0.164, 0.338, 0.0, 0.0),
+    skip=(3.7, 2.9, 0.15),
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
     """Segments of a field as the columns see them, before the digit network.
 
-    `evidence` float32 `[N, 10]` are log odds of one digit in each segment, `middles` float32 `[N, 10]` the columns of
-    the ink map in which its middle then is, nan where the segment has no frame.
+    `evidence` float32 `[N, 10]` are log odds of one digit in each segment. `shape` float `[N, 9]` is its size, cuts,
+    gaps and place, in parts of the writing's height, `aspect` float `[N]` the logarithm of width over height, `cut`
+    bool `[N, 1]` whether it was cut out of a mark. `columns` float `[N, 10, 3]` is what they say of each digit: the
+    evidence, and how far from the segment's middle it lies, also squared.
     """
 
     pieces: Pieces
     segments: list[Segment]
     evidence: NDArray[np.float32]
-    middles: NDArray[np.float32]
-
-    @cached_property
-    def boxes(self) -> NDArray[np.float64]:
-        return np.array([segment.box for segment in self.segments], np.float64)
-
-    @cached_property
-    def shape(self) -> NDArray[np.float64]:
-        """Size, cuts, gaps and place, float `[N, 9]`; in parts of the writing's height."""
-        found, height = self.pieces.pieces, self.pieces.height
-        boxes = self.boxes
-        wide, tall = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-        cuts = np.array([(found[part.first].before, found[part.last].after) for part in self.segments])
-        relative = np.log(tall / height)
-        features = np.empty((len(boxes), _SIZES["shape"]))
-        features[:, 0] = relative
-        features[:, 1] = relative * relative
-        features[:, 2] = np.maximum(self.aspect + 0.05, 0)
-        features[:, 3] = cuts.sum(axis=1) / height
-        features[:, 4] = (cuts > 0).sum(axis=1)
-        features[:, 5] = [segment.gap / height for segment in self.segments]
-        features[:, 6] = np.abs(boxes[:, 3] - self.pieces.base) / height
-        features[:, 7] = wide / height
-        features[:, 8] = 1
-        return features
-
-    @cached_property
-    def aspect(self) -> NDArray[np.float64]:
-        """Logarithm of width over height, float `[N]`."""
-        boxes = self.boxes
-        return np.log((boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1]))
-
-    @cached_property
-    def is_cut(self) -> NDArray[np.bool_]:
-        """Which segments were cut out of marks, bool `[N]`."""
-        return np.asarray(self.shape[:, 3] > 0)
-
-    @cached_property
-    def columns(self) -> NDArray[np.float64]:
-        """What the columns say of each digit, float `[N, 10, 3]`: evidence, and how far aside, also squared."""
-        middle = (self.boxes[:, 0] + self.boxes[:, 2]) / 2
-        aside = np.abs(self.middles - middle[:, np.newaxis]) / self.pieces.height
-        aside = np.nan_to_num(np.minimum(aside, FAR_ASIDE))
-        return np.stack([self.evidence.astype(np.float64), aside, aside * aside], axis=2)
+    shape: NDArray[np.float64]
+    aspect: NDArray[np.float64]
+    cut: NDArray[np.bool_]
+    columns: NDArray[np.float64]
 
     def take(self, kept: Sequence[int]) -> "Seen":
-        return Seen(self.pieces, [self.segments[index] for index in kept], self.evidence[kept], self.middles[kept])
+        return Seen(
+            self.pieces,
+            [self.segments[index] for index in kept],
+            self.evidence[kept],
+            self.shape[kept],
+            self.aspect[kept],
+            self.cut[kept],
+            self.columns[kept],
+        )
 
-    def score(self, weights: Weights) -> NDArray[np.float64]:
+    def score(self) -> NDArray[np.float64]:
         """How likely each segment is one digit, whichever, to the columns alone: `[N]`, logarithms to be added."""
-        guesses = np.where(self.is_cut[:, np.newaxis], self.columns @ weights.cut[1:], self.columns @ weights.whole[1:])
-        return np.asarray(self.shape @ weights.shape + guesses.max(axis=1))
+        guesses = np.where(self.cut, self.columns @ BEFORE.cut[1:], self.columns @ BEFORE.whole[1:])
+        return np.asarray(self.shape @ BEFORE.shape + guesses.max(axis=1))
+
+
+def describe(
+    pieces: Pieces, segments: list[Segment], evidence: NDArray[np.float32], middles: NDArray[np.float32]
+) -> Seen:
+    """The features of segments.
+
+    Args:
+        pieces: of a field.
+        segments: runs of them.
+        evidence: log odds of one digit in each segment, float32 `[N, 10]`.
+        middles: the columns of the ink map in which its middle then is, float32 `[N, 10]`, nan where it has none.
+    """
+    found, height = pieces.pieces, pieces.height
+    left, top, right, bottom = np.array([segment.box for segment in segments], np.float64).T
+    cuts = np.array([(found[segment.first].before, found[segment.last].after) for segment in segments])
+    aspect, relative = np.log((right - left) / (bottom - top)), np.log((bottom - top) / height)
+    shape = np.empty((len(segments), len(AFTER.shape)))
+    shape[:, 0] = relative
+    shape[:, 1] = relative * relative
+    shape[:, 2] = np.maximum(aspect + 0.05, 0)
+    shape[:, 3] = cuts.sum(axis=1) / height
+    shape[:, 4] = (cuts > 0).sum(axis=1)
+    shape[:, 5] = [segment.gap / height for segment in segments]
+    shape[:, 6] = np.abs(bottom - pieces.base) / height
+    shape[:, 7] = (right - left) / height
+    shape[:, 8] = 1
+    aside = np.abs(middles - ((left + right) / 2)[:, np.newaxis]) / height
+    aside = np.where(np.isnan(aside), 0, np.minimum(aside, FAR_ASIDE))
+    columns = np.empty((*evidence.shape, 3))
+    columns[..., 0] = evidence
+    columns[..., 1] = aside
+    columns[..., 2] = aside * aside
+    return Seen(pieces, segments, evidence, shape, aspect, shape[:, 3:4] > 0, columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +157,6 @@ class Candidates:
     rejects: NDArray[np.float32]
     most: float
     line: TextLine
-    weights: Weights
 
     @property
     def pieces(self) -> Pieces:
@@ -186,11 +171,11 @@ class Candidates:
         """What the digit network says of each segment, float `[N, 4]`."""
         usual = ASPECTS[self.probabilities.argmax(axis=1)]
         sure = np.log(np.maximum(self.probabilities.max(axis=1), LEAST))
-        features = np.empty((len(sure), _SIZES["network"]))
+        features = np.empty((len(sure), len(AFTER.network)))
         features[:, 0] = sure
         features[:, 1] = np.maximum(np.log(np.maximum(1 - self.rejects, LEAST)), -12)
         features[:, 2] = np.minimum(((self.seen.aspect - usual[:, 0]) / usual[:, 1]) ** 2, 9)
-        features[:, 3] = sure * self.seen.is_cut
+        features[:, 3] = sure * self.seen.cut[:, 0]
         return features
 
     @cached_property
@@ -202,16 +187,15 @@ class Candidates:
     @cached_property
     def fits(self) -> NDArray[np.float64]:
         """How likely each segment is one digit, float `[N]`, a logarithm."""
-        return self.seen.shape @ self.weights.shape + self.network @ self.weights.network
+        return np.asarray(self.seen.shape @ AFTER.shape + self.network @ AFTER.network)
 
     @cached_property
     def guesses(self) -> NDArray[np.float64]:
         """And which, float `[N, 10]`, to be added to `fits`."""
         cut, whole = (
-            weights[0] * self.behind + self.seen.columns @ weights[1:]
-            for weights in (self.weights.cut, self.weights.whole)
+            weights[0] * self.behind + self.seen.columns @ weights[1:] for weights in (AFTER.cut, AFTER.whole)
         )
-        return np.where(self.seen.is_cut[:, np.newaxis], cut, whole)
+        return np.where(self.seen.cut, cut, whole)
 
     @cached_property
     def combined(self) -> NDArray[np.float32]:

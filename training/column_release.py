@@ -1,29 +1,25 @@
 """Release of the column network: calibrated with the digit network that it is to work with, and measured with it.
 
-    a run, or the released file --weigh, calibrate, measure with models/digits.onnx--> models/columns.onnx, columns.json
+    a run, or the released file --calibrate, measure with models/digits.onnx--> models/columns.onnx, columns.json
 
-How much each of the two networks says, and how sure a number is, depends on both of them, so a new digit network needs
-this again, though no new training.
+How sure a number is depends on both networks, so a new digit network needs this again, though no new training.
 """
 
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from service.fields import STRIP_VERSION, ColumnReader
 from service.reader import Reader
-from training.column_run import MAX_BYTES, NAME, UNCALIBRATED
+from training.column_run import MAX_BYTES, NAME
 from training.data import Dataset
 from training.errors import ReleaseError
 from training.evaluate import load_classifier
 from training.export import write_metadata
 from training.fields import calibrate_fields, measure
 from training.runs import write_json
-from training.weigh import STRINGS as WEIGHED
-from training.weigh import fit_weights
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
@@ -38,7 +34,7 @@ def release_columns(
         dataset: validation digits to calibrate on, test digits to measure with.
         version: such as 1.2.0.
         models: the folder of released models, with digits.onnx in it.
-        calibration: strings of each style to calibrate on; at most as many weights are fitted on.
+        calibration: strings of each style to calibrate on.
         count: strings of each style to measure with.
 
     Raises:
@@ -47,21 +43,16 @@ def release_columns(
     if not _VERSION.fullmatch(version):
         raise ReleaseError(f"the version {version!r} is not of the form 1.2.3")
     classifier, found = load_classifier(models / "digits.onnx"), ColumnReader.load(source)
-    weights = fit_weights(Reader(classifier, found), dataset.validation, min(calibration, WEIGHED))
     record: dict[str, Any] = {
         "name": NAME,
         "version": version,
         "strip_version": STRIP_VERSION,
-        "weights": asdict(weights),
-        "calibration": UNCALIBRATED,
+        "calibration": calibrate_fields(Reader(classifier, found), dataset.validation, calibration),
         "training": dict(found.record.training),
         "metrics": {},
     }
     with tempfile.TemporaryDirectory(dir=models, prefix="release-") as scratch:
         candidate = Path(scratch) / "columns.onnx"
-        _stamp(source, candidate, record)
-        reader = Reader(classifier, ColumnReader.load(candidate))
-        record["calibration"] = calibrate_fields(reader, dataset.validation, calibration)
         _stamp(source, candidate, record)
         figures = measure(Reader(classifier, ColumnReader.load(candidate)), dataset.test, count)
         record["metrics"] = figures | {"digit_model": classifier.record.sha256}

@@ -4,7 +4,7 @@
                        strings/NNN.npz   rows of strips with targets, each from its own seed
                        checkpoint.npz    where to go on after an interruption
                        history.json      loss and mistakes on validation strings
-                       model.weights.h5, columns.onnx, weights.json, calibration.json
+                       model.weights.h5, columns.onnx, calibration.json
 
 Every part depends on seed and place alone, so that an interrupted training goes on as if it had run through.
 """
@@ -280,7 +280,7 @@ def edit_distance(expected: Sequence[int], found: Sequence[int]) -> int:
 
 
 def export(folder: Path) -> Path:
-    """Write the run's columns.onnx, with weights and calibration where it has them, and check it against the network.
+    """Write the run's columns.onnx, with its calibration where it has one, and check it against the network.
 
     Raises:
         RunError: the run is not finished.
@@ -313,16 +313,15 @@ def _weights(folder: Path) -> Path:
 
 
 def _record(folder: Path) -> dict[str, Any]:
-    fitted = {name: folder / f"{name}.json" for name in ("weights", "calibration")}
-    known = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in fitted.items() if path.exists()}
+    calibration = folder / "calibration.json"
     return {
         "name": NAME,
         "version": "0.0.0",
         "strip_version": STRIP_VERSION,
-        "calibration": UNCALIBRATED,
+        "calibration": json.loads(calibration.read_text(encoding="utf-8")) if calibration.exists() else UNCALIBRATED,
         "training": _training(folder),
         "metrics": {},
-    } | known
+    }
 
 
 def _training(folder: Path) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load
 _TEXT = """\
 read numbers of several digits as the service does
 
-With --calibrate a column network's run gains how much each of both networks says, and what makes the confidence of a
-number mean what it says, fitted on strings of validation digits; a new digit network needs that again. Without, strings of test digits are read in
+With --calibrate a column network's run gains what makes the confidence of a number mean what it says, fitted on
+strings of validation digits; a new digit network needs that again. Without, strings of test digits are read in
 all styles, 5 digits and 1 to 10 digits long, drawings that are no digits, and with --sequences real strings, whose
 even and odd rows are told apart: the way of reading was developed on the even ones."""
 
@@ -54,19 +54,11 @@ def _run(arguments: Arguments) -> None:
 
 
 def _calibrate(reader: Any, arguments: Arguments) -> None:
-    from dataclasses import asdict
-
-    from service.fields import ColumnReader
-    from service.reader import Reader
     from training.column_run import export
     from training.fields import CALIBRATION_STRINGS, calibrate_fields
     from training.runs import write_json
-    from training.weigh import STRINGS, fit_weights
 
-    held_out, count = load(arguments).validation, arguments.count or CALIBRATION_STRINGS
-    write_json(arguments.columns / "weights.json", asdict(fit_weights(reader, held_out, min(count, STRINGS))))
-    weighed = Reader(reader.classifier, ColumnReader.load(export(arguments.columns)))
-    fitted = calibrate_fields(weighed, held_out, count)
+    fitted = calibrate_fields(reader, load(arguments).validation, arguments.count or CALIBRATION_STRINGS)
     write_json(arguments.columns / "calibration.json", fitted)
     export(arguments.columns)
     print(f"bias {fitted['bias']:.4f}, weights {', '.join(f'{weight:.4f}' for weight in fitted['weights'])}")
