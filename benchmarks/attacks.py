@@ -20,6 +20,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+import uvloop
+
 from benchmarks.instances import Instance, machine, running
 from benchmarks.load import Generator, Result, raw_request
 from tests import pictures
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=ATTACKS, help="one attack")
     options = parser.parse_args(arguments)
     with running() as instance:
-        rows = asyncio.run(_all(instance, options.rate, [options.only] if options.only else list(ATTACKS)))
+        rows = uvloop.run(_all(instance, options.rate, [options.only] if options.only else list(ATTACKS)))
     print(json.dumps({"machine": machine(), "rate": options.rate, "attacks": rows}, indent=1))
     return 0 if all(row["kept"] for row in rows) else 1
 

@@ -8,6 +8,7 @@ counts from the moment a request was due.
 
 import argparse
 import asyncio
+import gc
 import json
 import math
 import sys
@@ -20,6 +21,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
+import uvloop
 
 _TIMER_SECONDS = 0.002
 
@@ -302,7 +304,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     requests = [raw_request(options.url, path.read_bytes()) for path in options.pictures]
     generator = Generator(options.url, requests, options.connections, at_random=options.at_random)
-    result = asyncio.run(generator.run(options.rate, options.seconds))
+    # What holds the generator up counts as the server's latency: no garbage is collected, and the faster loop sends.
+    gc.disable()
+    result = uvloop.run(generator.run(options.rate, options.seconds))
     print(json.dumps(result.summary(), indent=1))
     return 1 if result.failures.total() else 0
 

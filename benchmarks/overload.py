@@ -9,13 +9,14 @@ see how soon full speed is back. The service has one core, the callers have the 
 """
 
 import argparse
-import asyncio
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import uvloop
 
 from benchmarks.instances import Instance, machine, running
 from benchmarks.load import Generator, Loop, Result, raw_request
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = write_pictures(Path(scratch), options.kind, options.pictures)
         url = f"{instance.url}/predict"
         requests = [raw_request(url, path.read_bytes()) for path in paths]
-        figures = asyncio.run(_experiment(instance, url, requests, options.seconds))
+        figures = uvloop.run(_experiment(instance, url, requests, options.seconds))
     print(json.dumps({"machine": machine(), "kind": options.kind} | figures, indent=1))
     return 0 if all(figures["kept"].values()) else 1
 

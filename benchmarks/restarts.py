@@ -9,7 +9,6 @@ and started again. `workers`: one of two workers gets SIGTERM, SIGINT or SIGKILL
 """
 
 import argparse
-import asyncio
 import json
 import os
 import re
@@ -24,6 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from benchmarks.instances import START_SECONDS, Instance, free_port, machine, start
 from benchmarks.load import Generator, Loop, Result, raw_request
@@ -131,7 +132,7 @@ def _under_load(url: str, rate: float, work: Callable[[], None]) -> Result:
         thread.start()
         return await generator.run(rate, 1e6)
 
-    result = asyncio.run(load())
+    result = uvloop.run(load())
     thread.join()
     return result
 
@@ -236,7 +237,7 @@ def workers(number: signal.Signals) -> dict[str, Any]:
 
         thread = threading.Thread(target=end_one)
         thread.start()
-        result = asyncio.run(loop.run())
+        result = uvloop.run(loop.run())
         thread.join()
     finally:
         instance.stop()

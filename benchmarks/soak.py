@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 
 from benchmarks.instances import SERVE, Instance, machine, running
 from benchmarks.load import Loop, raw_request
@@ -74,7 +75,7 @@ def _soak(command: Sequence[str], count: int, minutes: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch, running(command=command) as instance:
         url = f"{instance.url}/predict"
         loop = Loop(url, _mixed(url, Path(scratch)), CONNECTIONS)
-        samples = asyncio.run(_watch(instance, loop, count, 60 * minutes))
+        samples = uvloop.run(_watch(instance, loop, count, 60 * minutes))
     warm = samples[samples[:, 0] >= WARM_UP * loop.done]
     slope = fit(warm[:, 0], warm[:, 1])
     return {

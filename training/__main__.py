@@ -20,7 +20,6 @@ from training.verbs import (
     export,
     handwriting,
     predict,
-    refine,
     release,
     report,
     strings,
@@ -36,7 +35,6 @@ From pictures of digits to a released model, step by step:
   train      train a network; everything about it goes into runs/<id>/
   tune       search for a better recipe, on validation digits
   distil     train a small network to answer as larger ones do
-  refine     go on with several runs of ours that also learn from each other
   ensemble   average several runs into one
   evaluate   accuracy, per-class scores, calibration, mistakes, as JSON and plots
   predict    read one picture and show what the network saw
@@ -64,7 +62,6 @@ _VERBS = (
     train,
     tune,
     distil,
-    refine,
     ensemble,
     evaluate,
     predict,

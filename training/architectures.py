@@ -6,7 +6,7 @@ Only Keras layers and operations are used, so that any Keras backend can train t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from training.errors import RecipeError
@@ -206,15 +206,15 @@ def build_ours(classes: int) -> Any:
     """The released network: few convolutions where the picture is large, most of its weights where it is small.
 
     No layer pads, and the last convolution covers all that is left. Convolution without bias, normalisation and ReLU
-    become one convolution when exported.
+    become one convolution when exported. Numbers of channels are multiples of 16, as runtimes lay them out.
     """
     from training.backend import keras
 
     layers = keras.layers
 
-    def convolution(size: int, channels: int, stride: int = 1) -> list[Any]:
+    def convolution(channels: int, stride: int = 1) -> list[Any]:
         return [
-            layers.Conv2D(channels, size, stride, use_bias=False, kernel_initializer="he_normal"),
+            layers.Conv2D(channels, 3, stride, use_bias=False, kernel_initializer="he_normal"),
             layers.BatchNormalization(),
             layers.ReLU(),
         ]
@@ -222,12 +222,12 @@ def build_ours(classes: int) -> Any:
     return keras.Sequential(
         [
             keras.Input(INPUT_SHAPE),
-            *convolution(3, 16),  # 26x26x16
-            *convolution(3, 32, stride=2),  # 12x12x32
-            *convolution(3, 64),  # 10x10x64
-            *convolution(3, 64),  # 8x8x64
-            layers.MaxPooling2D(),  # 4x4x64
-            *convolution(4, 128),  # 1x1x128
+            *convolution(32),  # 26x26x32
+            *convolution(32, stride=2),  # 12x12x32
+            *convolution(64),  # 10x10x64
+            layers.MaxPooling2D(),  # 5x5x64
+            *convolution(160),  # 3x3x160
+            *convolution(256),  # 1x1x256
             layers.Flatten(),
             layers.Dropout(0.2),
             layers.Dense(classes),
@@ -247,16 +247,6 @@ OURS = Recipe(
     schedule="cosine",
     warmup=0.05,
     ema=0.999,
-)
-
-# What `refine` lets networks of ours, once trained, go on with: they learn from each other too.
-REFINED = replace(
-    OURS,
-    epochs=24,
-    batches="refined",
-    loss="categorical_crossentropy",
-    learning_rate=7e-4,
-    teacher_temperature=2.0,
 )
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -322,7 +312,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             warmup=0.05,
         ),
     ),
-    "ours": Architecture(build_ours, 193_626, OURS),
+    "ours": Architecture(build_ours, 493_482, OURS),
 }
 
 

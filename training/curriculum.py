@@ -35,12 +35,8 @@ class Shares:
 # In the last part of a training the pictures come close to the digits themselves.
 GENTLE_FROM = 0.8
 
-# A second training, of a network that has had the first: more of MNIST itself, sooner gentle, other drawings.
-REFINED = Shares(drawn=0.16, negatives=0.16, rescanned=0.02, cells=0.14, plain=0.08)
-REFINED_GENTLE_FROM = 0.5
-
 STOCK_SIZE = 40_000
-STOCK_SEED, REFINED_STOCK_SEED = 1, 2
+STOCK_SEED = 1
 NEGATIVES_IN_CELLS = 0.2
 _CHUNK = 8192  # pictures made at a time: numpy works on whole arrays
 
@@ -74,17 +70,11 @@ def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -
 
 
 def taught(
-    digits: Digits,
-    recipe: Recipe,
-    rng: np.random.Generator,
-    progress: float,
-    shares: Shares = Shares(),
-    gentle_from: float = GENTLE_FROM,
-    stock_seed: int = STOCK_SEED,
+    digits: Digits, recipe: Recipe, rng: np.random.Generator, progress: float, shares: Shares = Shares()
 ) -> Iterator[Batch]:
     """The batches of one epoch, as many pictures in all as there are digits; `progress` is 0 to 1 over the training."""
-    stock = make_stock(digits, seed=stock_seed)
-    how = GENTLE if progress >= gentle_from else STANDARD
+    stock = make_stock(digits)
+    how = GENTLE if progress >= GENTLE_FROM else STANDARD
     order = rng.permutation(len(digits))
     # A chunk ends where a batch does, so that only the last batch of the epoch may be short.
     chunk = max(1, _CHUNK // recipe.batch_size) * recipe.batch_size
@@ -108,10 +98,9 @@ def mix(digits: Digits, stock: Stock, rng: np.random.Generator, how: Augmentatio
     return Digits(images, labels).take(rng.permutation(count))
 
 
-# Those `without` are for the ablation: the same training less one ingredient, and on MNIST alone.
+# What the ablation switches off: the same training without one ingredient, and on MNIST alone.
 SOURCES: dict[str, Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]] = {
     "taught": taught,
-    "refined": partial(taught, shares=REFINED, gentle_from=REFINED_GENTLE_FROM, stock_seed=REFINED_STOCK_SEED),
     "taught_without_drawn": partial(taught, shares=Shares(drawn=0)),
     "taught_without_negatives": partial(taught, shares=Shares(negatives=0)),
     "taught_without_rescanned": partial(taught, shares=Shares(rescanned=0)),

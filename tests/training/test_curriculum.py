@@ -19,7 +19,7 @@ def digits():
 @pytest.fixture
 def small_stock(monkeypatch, digits):
     stock = make_stock(digits, 60)
-    monkeypatch.setattr(curriculum, "make_stock", lambda _, seed: stock)
+    monkeypatch.setattr(curriculum, "make_stock", lambda _: stock)
     return stock
 
 
@@ -58,17 +58,3 @@ def test_the_last_epochs_are_gentle(digits, small_stock, monkeypatch):
     for progress in (0.0, 0.79, 0.8, 0.99):
         list(taught(digits, Recipe("ours", classes=11), np.random.default_rng(4), progress))
     assert used == [STANDARD, STANDARD, GENTLE, GENTLE]
-
-
-def test_refining_has_more_of_the_digits_themselves_other_drawings_and_is_sooner_gentle(
-    digits, small_stock, monkeypatch
-):
-    used, seeds = [], []
-    monkeypatch.setattr(curriculum, "augment", lambda images, rng, how: used.append((how, len(images))) or images)
-    monkeypatch.setattr(curriculum, "make_stock", lambda _, seed: seeds.append(seed) or small_stock)
-    for source in ("taught", "refined"):
-        list(SOURCES[source](digits, Recipe("ours", classes=11), np.random.default_rng(4), 0.6))
-    (first, first_count), (second, second_count) = used
-    assert (first, second) == (STANDARD, GENTLE)
-    assert second_count < first_count  # more of them are left as they are
-    assert seeds == [1, 2]

@@ -17,7 +17,6 @@ VERBS = (
     "train",
     "tune",
     "distil",
-    "refine",
     "ensemble",
     "evaluate",
     "predict",

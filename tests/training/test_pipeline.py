@@ -118,20 +118,6 @@ def test_a_student_learns_from_its_teachers(source: Path, runs: Path, tmp_path: 
     assert accuracy(folder, source) > 0.9
 
 
-def test_refined_runs_go_on_from_their_own_weights_and_learn_from_all(source: Path, tmp_path: Path) -> None:
-    first = ["train", "--data", str(source), "--architecture", "ours", "--set", "batches=shuffled", "--seeds", "1", "2"]
-    assert main([*first, "--epochs", "4", "--runs", str(tmp_path / "first")]) == 0
-    former = sorted((tmp_path / "first").iterdir())
-    settings = ["--epochs", "1", "--set", "batches=shuffled", "warmup=0", "learning_rate=1e-5"]
-    assert main(["refine", "--data", str(source), *map(str, former), *settings, "--runs", str(tmp_path / "again")]) == 0
-    again = sorted((tmp_path / "again").iterdir())
-    assert [Run(folder).seed for folder in again] == [1, 2]
-    for before, after in zip(former, again, strict=True):
-        assert Run(after).recipe.init_from == str(before)
-        assert Run(after).recipe.teachers == tuple(map(str, former))
-        assert abs(accuracy(after, source) - accuracy(before, source)) < 0.1  # a small step from where it was
-
-
 def test_tuning_goes_on_where_it_stopped_and_looks_at_no_test_digit(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

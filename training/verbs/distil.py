@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     recipe = find_architecture(arguments.student).recipe
-    teachers = open_finished(arguments.teachers)
+    teachers = [Run.open(folder) for folder in arguments.teachers]
+    if unfinished := [str(run.folder) for run in teachers if not run.model_path.is_file()]:
+        raise RunError(f"the training of {', '.join(unfinished)} is not finished; it cannot teach")
     recipe = replace(
         recipe,
         classes=teachers[0].recipe.classes,
@@ -34,15 +35,3 @@ def _run(arguments: Arguments) -> None:
         teachers=tuple(str(run.folder) for run in teachers),
     )
     print_validation(train_seeds(changed(recipe, arguments), load(arguments), arguments))
-
-
-def open_finished(folders: Sequence[Path]) -> list[Run]:
-    """Open runs that are to teach.
-
-    Raises:
-        RunError: a folder is no run, or its training is not finished.
-    """
-    runs = [Run.open(folder) for folder in folders]
-    if unfinished := [str(run.folder) for run in runs if not run.model_path.is_file()]:
-        raise RunError(f"the training of {', '.join(unfinished)} is not finished; it cannot teach")
-    return runs

@@ -49,12 +49,6 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", "--seed", type=int, nargs="+", default=[0], metavar="SEED", help="one run each (default: 0)"
     )
-    parser.add_argument("--h5", action="store_true", help="save model.h5 too, for older Keras")
-    add_recipe(parser)
-
-
-def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Arguments that change a recipe, and where runs go."""
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's number")
     parser.add_argument(
         "--set",
@@ -63,6 +57,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=VALUE",
         help="other fields of the recipe, such as ema=0.999 normalize=columns early_stopping=3",
     )
+    parser.add_argument("--h5", action="store_true", help="save model.h5 too, for older Keras")
     add_runs(parser)
 
 
