@@ -109,8 +109,8 @@ class Frames:
 
     def evidence(
         self, bounds: NDArray[np.intp], first: NDArray[np.intp], last: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
-        """Log odds that a segment is one digit, against none, float32 `[N, 10]`.
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Log odds that a segment is one digit, against none, and where its middle is.
 
         A digit is there if the frames say so in one run of them, and none before and after: the run with the
         greatest sum of log odds (as of a two-state hidden Markov model, by Viterbi's algorithm).
@@ -119,21 +119,32 @@ class Frames:
             bounds: frames at which pieces begin, and the end of the last, intp `[pieces + 1]`, not falling.
             first: the first piece of each segment, intp `[N]`.
             last: the last piece of each segment, intp `[N]`.
+
+        Returns:
+            The log odds float32 `[N, 10]`; the middle of the run, in columns of the ink map, float32 `[N, 10]`, nan in
+            segments without a frame.
         """
         sums = np.zeros((len(self.odds) + 1, DIGITS), np.float32)
         np.cumsum(self.odds, axis=0, out=sums[1:])
-        found = np.full((len(first), DIGITS), -MOST_ODDS, np.float32)
-        for piece in np.unique(first).tolist():
-            starting = np.flatnonzero(first == piece)
-            begin, ends = int(bounds[piece]), bounds[last[starting] + 1]
-            end = int(ends.max())
-            if end <= begin:
-                continue
-            lowest = np.minimum.accumulate(sums[begin:end], axis=0)
-            best = np.maximum.accumulate(sums[begin + 1 : end + 1] - lowest, axis=0)
-            some = ends > begin
-            found[starting[some]] = best[ends[some] - begin - 1]
-        return found
+        sizes = bounds[last + 1] - bounds[first]
+        # For each piece that one may begin with, the sums up to each frame behind it: [pieces, frames, 10].
+        onward = np.arange(max(int(sizes.max()), 1))
+        begins = bounds[:-1, np.newaxis]
+        behind = sums[np.minimum(begins + onward, len(self.odds))]
+        lowest = np.minimum.accumulate(behind, axis=1)
+        gain = sums[np.minimum(begins + onward + 1, len(self.odds))] - lowest
+        best = np.maximum.accumulate(gain, axis=1)
+        steps = onward[np.newaxis, :, np.newaxis]
+        starts = np.maximum.accumulate(steps * (behind == lowest), axis=1)
+        ends = np.maximum.accumulate(steps * (gain == best), axis=1)
+        chosen = first, np.maximum(sizes - 1, 0)
+        end = ends[chosen]
+        start = starts[first[:, np.newaxis], end, np.arange(DIGITS)]
+        middles = self.strip.column_of(begins[first] + (start + end + 1) / 2)
+        empty = sizes[:, np.newaxis] <= 0
+        return np.where(empty, np.float32(-MOST_ODDS), best[chosen]), np.where(empty, np.nan, middles).astype(
+            np.float32
+        )
 
     def bounds(self, edges: list[tuple[float, float]]) -> NDArray[np.intp]:
         """The frames at which pieces begin, and the end of the last: half way between neighbours.

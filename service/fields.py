@@ -20,10 +20,10 @@ from service.checks import CHECKS
 from service.columns import PAPER, STRIP_VERSION, ColumnReader, Frames
 from service.decisions import REJECT_AT, Decision, FieldCalibration, Reason
 from service.marks import Box
-from service.paths import ANY, Constraints, Path, Step, best_paths, safe_log, shares
+from service.paths import ANY, Constraints, Path, Step, best_paths, best_through, safe_log, shares
 from service.preprocessing import normalize_crop
-from service.scores import Candidates
-from service.segments import Marks, Pieces, Segment
+from service.scores import AFTER, BEFORE, SMALL_HEIGHT, Candidates, Seen
+from service.segments import Marks, Pieces
 from service.strip import DIGIT, HEIGHT, STRIDE, Strip
 from service.textline import TextLine, find_text_line
 
@@ -50,13 +50,10 @@ MAX_PIECES = 160
 # Digits that a segment may be, the likeliest first, unless they are so far behind it, in nats.
 GUESSES = 3
 FAR_BEHIND = -9.0
-# Leaving out a mark: a small one may be a separator, a tall one hardly, and a part of a mark never.
-SKIP_SMALL, SKIP_TALL, SKIP_PART = 3.7, 2.9, 0.15
-# Up to this height, and this area as part of the squared height, a mark is small.
-SMALL_HEIGHT, SMALL_AREA = 0.4, 0.25
 
-# Segments that the columns speak against more than this, in nats, are not asked about.
-LEAST_EVIDENCE = -2.0
+# Segments all of whose paths are so much less likely than the best one, in nats and before the digit network was
+# asked, are not asked about.
+UNLIKELY = 4.0
 
 # --- separators ---
 # A mark of this height is as tall as a digit.
@@ -150,15 +147,9 @@ def find_candidates(image: Image.Image, predict: Predict, columns: ColumnReader)
     pieces = _split(line.found, line.writing, frames) if isinstance(line.found, Marks) else line.found
     if len(pieces.pieces) > MAX_PIECES:
         return None
-    found = list(segments.find_segments(pieces))
-    evidence = _evidence(pieces, found, frames)
-    kept = [index for index, most in enumerate(evidence.max(axis=1).tolist()) if most > LEAST_EVIDENCE]
-    # Where nothing is likely, everything is asked about: the columns are not the last word.
-    kept = kept or list(range(len(found)))
-    found = [found[index] for index in kept]
-    pictures = np.stack([normalize_crop(pieces.cut_out(line.writing.density, segment)) for segment in found])
-    probabilities, rejects = predict(pictures)
-    return Candidates(pieces, found, probabilities, rejects, evidence[kept], frames.most, line)
+    seen = _likely(_see(pieces, frames))
+    pictures = np.stack([normalize_crop(pieces.cut_out(line.writing.density, segment)) for segment in seen.segments])
+    return Candidates(seen, *predict(pictures), frames.most, line)
 
 
 def _split(marks: Marks, writing: ink.Writing, frames: Frames) -> Pieces:
@@ -167,10 +158,22 @@ def _split(marks: Marks, writing: ink.Writing, frames: Frames) -> Pieces:
     return segments.split(marks, writing, guide)
 
 
-def _evidence(pieces: Pieces, found: Sequence[Segment], frames: Frames) -> NDArray[np.float32]:
+def _see(pieces: Pieces, frames: Frames) -> Seen:
+    found = list(segments.find_segments(pieces))
     bounds = frames.bounds([(left, right) for left, _, right, _ in pieces.boxes])
     first = np.array([segment.first for segment in found], np.intp)
-    return frames.evidence(bounds, first, np.array([segment.last for segment in found], np.intp))
+    last = np.array([segment.last for segment in found], np.intp)
+    return scores.describe(pieces, found, *frames.evidence(bounds, first, last))
+
+
+def _likely(seen: Seen) -> Seen:
+    """The segments that the digit network is asked about."""
+    spans = [(segment.first, segment.last) for segment in seen.segments]
+    skips = [-BEFORE.skip[kind] for kind in scores.skipped(seen.pieces)]
+    behind = best_through(spans, seen.score().tolist(), skips)
+    kept = [index for index, score in enumerate(behind) if score >= -UNLIKELY]
+    # Where it is likeliest that there is no digit, everything is asked about: the columns are not the last word.
+    return seen.take(kept) if kept else seen
 
 
 # --- after the network ------------------------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ def describe(
     """The reading that paths through the candidates lead to, best first."""
     if not paths or not paths[0].text:
         return _unread(candidates, paths)
-    probabilities, rejects = scores.combined(candidates), candidates.rejects
+    probabilities, rejects = candidates.combined, candidates.rejects
     best = paths[0]
     digits = tuple(
         FieldDigit(
@@ -260,33 +263,22 @@ def features(candidates: Candidates, paths: Sequence[Path]) -> tuple[float, ...]
         safe_log(float(candidates.probabilities[step.segment][step.digit] * (1 - candidates.rejects[step.segment])))
         for step in steps
     ]
-    read_ = sum(float(candidates.evidence[step.segment][step.digit]) for step in steps)
+    read_ = sum(float(candidates.seen.evidence[step.segment][step.digit]) for step in steps)
     unread = min(max(candidates.most - read_, 0.0), MOST)
     return min(lead, MOST), sum(scores_) / len(scores_), min(scores_), max(min(alone), -MOST), -unread
 
 
 def _steps(candidates: Candidates) -> list[Step]:
-    pieces = candidates.pieces
-    steps = [Step(index, index, None, _skip_score(pieces, index), -1) for index in range(len(pieces.pieces))]
-    fits, table = scores.score(candidates)
-    likeliest = np.argsort(-table, axis=1)[:, :GUESSES].tolist()
-    for index, segment in enumerate(candidates.segments):
-        best = float(table[index, likeliest[index][0]])
-        for digit in likeliest[index]:
-            score = float(table[index, digit])
-            if score >= best + FAR_BEHIND:
-                steps.append(Step(segment.first, segment.last, digit, float(fits[index]) + score, index))
+    skips = [-AFTER.skip[kind] for kind in scores.skipped(candidates.pieces)]
+    steps = [Step(index, index, None, score, -1) for index, score in enumerate(skips)]
+    likeliest = np.argsort(-candidates.guesses, axis=1)[:, :GUESSES]
+    scored = np.take_along_axis(candidates.guesses, likeliest, axis=1).tolist()
+    answers = zip(candidates.segments, candidates.fits.tolist(), likeliest.tolist(), scored, strict=True)
+    for index, (segment, fit, digits, guesses) in enumerate(answers):
+        for digit, guess in zip(digits, guesses, strict=True):
+            if guess >= guesses[0] + FAR_BEHIND:
+                steps.append(Step(segment.first, segment.last, digit, fit + guess, index))
     return steps
-
-
-def _skip_score(pieces: Pieces, index: int) -> float:
-    piece = pieces.pieces[index]
-    height = pieces.height
-    if not pieces.in_cells and sum(other.mark == piece.mark for other in pieces.pieces) > 1:
-        return -SKIP_PART
-    if piece.height <= SMALL_HEIGHT * height and piece.area <= SMALL_AREA * height * height:
-        return -SKIP_SMALL
-    return -SKIP_TALL
 
 
 def _separators(candidates: Candidates, path: Path) -> tuple[Separator, ...]:

@@ -8,7 +8,7 @@ can be kept on the way.
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 
 from service.checks import Check
 
@@ -95,6 +95,35 @@ def best_paths(count: int, steps: Sequence[Step], constraints: Constraints) -> l
         ]
         beams[first] = _keep_best(paths, bucket, width)
     return [path for path in beams[0] if constraints.allow(path)]
+
+
+def best_through(spans: Sequence[tuple[int, int]], scores: Sequence[float], skips: Sequence[float]) -> list[float]:
+    """How far the best path through each run of pieces is behind the best of all, at most 0 (its max-marginal).
+
+    Args:
+        spans: first and last piece (inclusive) of each run.
+        scores: of reading each run as a digit.
+        skips: of skipping each piece.
+    """
+    count = len(skips)
+    starting: list[list[int]] = [[] for _ in range(count)]
+    for index, (first, _) in enumerate(spans):
+        starting[first].append(index)
+    # From the right, the best of what follows; then from the left, what leads to each piece.
+    after = [0.0] * (count + 1)
+    for first in range(count - 1, -1, -1):
+        after[first] = max(
+            [skips[first] + after[first + 1]] + [scores[i] + after[spans[i][1] + 1] for i in starting[first]]
+        )
+    before = [0.0] + [-inf] * count
+    through = [0.0] * len(spans)
+    for first in range(count):
+        before[first + 1] = max(before[first + 1], before[first] + skips[first])
+        for index in starting[first]:
+            reached, end = before[first] + scores[index], spans[index][1] + 1
+            before[end] = max(before[end], reached)
+            through[index] = reached + after[end] - after[0]
+    return through
 
 
 def _buckets(constraints: Constraints) -> tuple[Callable[[Path], Hashable], int]:

@@ -9,27 +9,25 @@ than too few: which of them are right is for the network to say.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.ink import Writing
-from service.marks import Box, Mark, Mask, bounding_box, find_marks, find_runs, paint
+from service.marks import Box, Mark, bounding_box, find_marks, find_runs, paint
 from service.preprocessing import stroke_width
+from service.seams import Wide, find_seams
 
-Labels = NDArray[np.intp]
+Labels = NDArray[np.int32]
 
 # Marks at least this part of the tallest tell the height of the writing.
 TALL = 0.5
 # Of the squared height of the writing: the area of what is a speck, and the least of a piece.
 SPECK, LEAST = 0.004, 0.02
-# Of the height of the writing: the width of a mark from which on it may be two digits, and the least distance of
-# two cuts.
-CUT_FROM, CUT_APART = 0.4, 0.1
-# How far from the border between two digits, as the column network sees it, they are cut at most.
-NEAR_BORDER = 0.2
+# Of the height of the writing: the width of a mark from which on it may be two digits.
+CUT_FROM = 0.4
 # The most ink that a cut goes through, in widths of a stroke: where digits touch it is one, through a loop two.
 MAX_CUT = 4.0
 # A mark up to this height is a dash, a point or the like, however wide; up to this height, or width, at the rim it is
@@ -38,8 +36,6 @@ FLAT, REMAINS = 0.38, 0.25
 # But a 1 may be cut out close: what is narrow at a side remains of a line if it is shorter than this part of the
 # writing's height, or as high as the picture.
 SHORT, WHOLE = 0.6, 0.95
-# What a cut pays for a step to the side, in pixels of ink.
-SIDESTEP = 0.4
 # A digit is not wider than this, in parts of the writing's height, has no wider gap between its pieces, and not
 # more pieces.
 MAX_WIDTH, MAX_GAP, MAX_PIECES = 1.35, 0.25, 10
@@ -175,7 +171,7 @@ def label_marks(writing: Writing) -> Marks | None:
     marks = [mark for mark in marks if mark.area >= speck and not _is_remains(mark, height, runs.shape)]
     if not marks:
         return None
-    numbers = np.zeros(len(runs.start), np.intp)
+    numbers = np.zeros(len(runs.start), np.int32)
     for number, mark in enumerate(marks, start=1):
         numbers[mark.runs] = number
     labels = _paint(runs.start, runs.end, numbers, runs.shape)
@@ -192,7 +188,7 @@ def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
     height = writing_height(marks)
     if any(mark.height >= TALL * height and not _is_in_one(mark, boxes) for mark in marks):
         return None
-    labels = np.zeros(writing.mask.shape, np.intp)
+    labels = np.zeros(writing.mask.shape, np.int32)
     pieces: list[Piece] = []
     for number, (left, top, right, bottom) in enumerate(boxes):
         inside = [mark for mark in marks if _lies_in(mark, (left, top, right, bottom), height)]
@@ -279,40 +275,68 @@ def _are_two(pieces: list[Piece], height: float) -> bool:
 
 def _paint(start: NDArray[np.intp], end: NDArray[np.intp], numbers: Labels, shape: tuple[int, ...]) -> Labels:
     height, width = shape
-    steps = np.zeros(height * (width + 1) + 1, np.intp)
+    steps = np.zeros(height * (width + 1) + 1, np.int32)
     steps[start] = numbers
     steps[end] -= numbers
-    return steps[:-1].cumsum().reshape(height, width + 1)[:, :width]
+    return steps[:-1].cumsum(dtype=np.int32).reshape(height, width + 1)[:, :width]
 
 
 def split(found: Marks, writing: Writing, guide: Guide) -> Pieces:
     """Cut the wide marks where it makes sense, and number all pieces from left to right."""
     labels, height = found.labels, found.height
     sides, costs = _sides_of_cuts(found, guide, MAX_CUT * stroke_width(writing.density))
-    # A piece is what of a mark lies between two cuts: numbered as the pairs come, then from left to right.
+    # A part is what of a mark lies between two cuts; pieces are parts, small ones merged with their neighbours.
     flat = np.flatnonzero(labels)
     most = max(len(cost) for cost in costs) + 1
-    keys, index = np.unique((labels.ravel()[flat] - 1) * most + sides.ravel()[flat], return_inverse=True)
-    into = _merge_small(keys // most, np.bincount(index), LEAST * height * height)
-    pieces = _measure(flat, into[index], labels.shape[1])
-    for key, piece in pieces.items():
-        mark, merged = int(keys[key]) // most, keys[into == key] % most
-        before, after = [0.0, *costs[mark]][int(merged.min())], [*costs[mark], 0.0][int(merged.max())]
-        pieces[key] = replace(piece, mark=mark, before=before, after=after)
+    pairs = (labels.ravel()[flat] - 1) * most + sides.ravel()[flat]
+    areas = np.bincount(pairs)
+    parts = np.flatnonzero(areas)
+    marks, places = (parts // most).tolist(), (parts % most).tolist()
+    into = _merge_small(marks, areas[parts].tolist(), LEAST * height * height)
+    numbers = np.zeros(len(areas), np.int32)
+    numbers[parts] = into
+    boxes = _measure(flat, numbers[pairs], labels.shape[1])
+    pieces = {}
+    for key, (box, area) in boxes.items():
+        merged = [place for place, other in zip(places, into, strict=True) if other == key]
+        mark = marks[key]
+        pieces[key] = Piece(box, area, mark, [0.0, *costs[mark]][merged[0]], [*costs[mark], 0.0][merged[-1]])
     order = sorted(pieces, key=lambda key: pieces[key].middle)
-    rank = np.zeros(len(keys), np.intp)
+    rank = np.zeros(len(parts), np.int32)
     rank[order] = np.arange(1, len(order) + 1)
-    numbered = np.zeros(labels.size, np.intp)
-    numbered[flat] = rank[into[index]]
+    numbered = np.zeros(labels.size, np.int32)
+    numbered[flat] = rank[numbers[pairs]]
     listed = [pieces[key] for key in order]
     base = float(np.median([piece.box[3] for piece in listed if piece.height >= TALL * height] or [0]))
     return Pieces(listed, _spread(numbered.reshape(labels.shape)), height, base)
 
 
-def _merge_small(owners: Labels, areas: NDArray[np.intp], least: float) -> Labels:
+def _sides_of_cuts(found: Marks, guide: Guide, dearest: float) -> tuple[Labels, list[list[float]]]:
+    """For each pixel of a mark how many cuts of this mark lie left of it, and for each mark what its cuts cost."""
+    sides = np.zeros_like(found.labels)
+    costs: list[list[float]] = [[] for _ in found.marks]
+    wide: dict[int, Wide] = {}
+    for index, mark in enumerate(found.marks):
+        if found.may_be_several(index):
+            allowed, wanted = guide.within(mark)
+            if allowed.any():
+                wide[index] = Wide(found.labels[_window(mark)] == index + 1, allowed, wanted)
+    if not wide:
+        return sides, costs
+    for index, seams in zip(wide, find_seams(list(wide.values()), found.height, dearest), strict=True):
+        costs[index], ink = seams.costs, wide[index].ink
+        left_of = (np.arange(ink.shape[1])[:, np.newaxis] > seams.columns[:, np.newaxis]).sum(axis=2)
+        sides[_window(found.marks[index])] += left_of.astype(np.int32) * ink
+    return sides, costs
+
+
+def _window(mark: Mark) -> tuple[slice, slice]:
+    return slice(mark.top, mark.bottom), slice(mark.left, mark.right)
+
+
+def _merge_small(owners: Sequence[int], areas: Sequence[float], least: float) -> list[int]:
     """For each part of a mark the part that it belongs to: one that is too small goes to its neighbour."""
-    into = np.arange(len(owners))
-    grown = areas.astype(float)
+    into, grown = list(range(len(owners))), list(areas)
     for key in range(len(owners) - 1, -1, -1):
         if grown[key] >= least:
             continue
@@ -321,120 +345,35 @@ def _merge_small(owners: Labels, areas: NDArray[np.intp], least: float) -> Label
                 into[key] = into[other]
                 grown[other] += grown[key]
                 break
-    while (into[into] != into).any():
-        into = into[into]
+    while (further := [into[key] for key in into]) != into:
+        into = further
     return into
 
 
-def _measure(flat: Labels, index: Labels, width: int) -> dict[int, Piece]:
+def _measure(flat: NDArray[np.intp], index: Labels, width: int) -> dict[int, tuple[Box, int]]:
     """Box and area of the pixels at flattened positions `flat` that share an index."""
     order = np.argsort(index, kind="stable")
+    index = index[order]
     rows, columns = np.divmod(flat[order], width)
-    keys, starts, areas = np.unique(index[order], return_index=True, return_counts=True)
-    lows = np.minimum.reduceat(columns, starts), np.minimum.reduceat(rows, starts)
-    highs = np.maximum.reduceat(columns, starts) + 1, np.maximum.reduceat(rows, starts) + 1
-    columns_of = (part.tolist() for part in (keys, areas, *lows, *highs))
-    return {
-        key: Piece((left, top, right, bottom), area, 0)
-        for key, area, left, top, right, bottom in zip(*columns_of, strict=True)
-    }
+    starts = np.append(0, np.flatnonzero(index[1:] != index[:-1]) + 1)
+    edges = (
+        np.minimum.reduceat(columns, starts),
+        np.minimum.reduceat(rows, starts),
+        np.maximum.reduceat(columns, starts) + 1,
+        np.maximum.reduceat(rows, starts) + 1,
+    )
+    areas = np.diff(starts, append=len(index)).tolist()
+    boxes = zip(*(part.tolist() for part in edges), strict=True)
+    return dict(zip(index[starts].tolist(), zip(boxes, areas, strict=True), strict=True))
 
 
 def _spread(labels: Labels) -> Labels:
-    """Labels with a rim of one pixel, where the ink is soft."""
-    for axis in (0, 1):
-        for step in (1, -1):
-            moved = np.roll(labels, step, axis)
-            labels = np.where(labels == 0, moved, labels)
-    return labels
-
-
-# --- cuts -------------------------------------------------------------------------------------------------------------
-
-
-def _sides_of_cuts(found: Marks, guide: Guide, dearest: float) -> tuple[Labels, list[list[float]]]:
-    """For each pixel of a mark how many cuts of this mark lie left of it, and for each mark what its cuts cost."""
-    sides = np.zeros_like(found.labels)
-    costs: list[list[float]] = [[] for _ in found.marks]
-    for index, mark in enumerate(found.marks):
-        allowed, wanted = guide.within(mark)
-        if not found.may_be_several(index) or not allowed.any():
-            continue
-        window = slice(mark.top, mark.bottom), slice(mark.left, mark.right)
-        inside = found.labels[window] == index + 1
-        cuts, costs[index] = find_cuts(inside, found.height, dearest, allowed, wanted)
-        columns = np.arange(inside.shape[1])
-        for path in cuts:
-            sides[window] += inside & (columns > path[:, None])
-    return sides, costs
-
-
-def find_cuts(
-    ink: Mask, height: float, dearest: float, allowed: NDArray[np.bool_], wanted: Sequence[int]
-) -> tuple[list[NDArray[np.intp]], list[float]]:
-    """Paths from top to bottom of a mark `[rows, columns]` that cross little ink, from left to right.
-
-    Args:
-        ink: the mark.
-        height: of the writing.
-        dearest: the most ink that a path crosses.
-        allowed: columns that a path may cross the middle row in.
-        wanted: columns near which a path is wanted, however much ink it crosses.
-
-    Returns:
-        The column in each row of each path, and the pixels of ink that it crosses.
-    """
-    cost = ink.astype(np.float32)
-    middle = len(ink) // 2
-    down, up = _reach(cost[: middle + 1]), _reach(cost[middle:][::-1])
-    through = down[-1] + up[-1] - cost[middle]
-    chosen = [_cheapest_near(column, through, height) for column in wanted]
-    starts = np.array(_cheapest(through, height, dearest, allowed, chosen), np.intp)
-    if not len(starts):
-        return [], []
-    upper, lower = _trace(down, starts), _trace(up, starts)
-    return list(np.concatenate((upper[::-1], lower[1:])).T), through[starts].tolist()
-
-
-def _cheapest_near(column: int, through: NDArray[np.float32], height: float) -> int:
-    """The column not far from another in which a path crosses least ink, the nearer the better."""
-    reach = max(1, round(NEAR_BORDER * height))
-    first = max(0, column - reach)
-    near = through[first : column + reach + 1]
-    away = np.abs(np.arange(first, first + len(near)) - column)
-    return first + int((near + away * SIDESTEP).argmin())
-
-
-def _cheapest(
-    through: NDArray[np.float32], height: float, dearest: float, allowed: NDArray[np.bool_], chosen: Sequence[int]
-) -> list[int]:
-    """Where cuts go through the middle row, the cheapest first and no other near it, from left to right."""
-    kept = sorted(set(chosen))
-    candidates = np.flatnonzero(allowed & (through <= dearest))
-    for column in candidates[np.argsort(through[candidates], kind="stable")].tolist():
-        if all(abs(column - other) >= CUT_APART * height for other in kept):
-            kept.append(column)
-    return sorted(kept)
-
-
-def _reach(cost: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The least ink on the way from the first row to each pixel."""
-    total = cost.copy()
-    for row in range(1, len(cost)):
-        before = total[row - 1]
-        best = before.copy()
-        np.minimum(best[1:], before[:-1] + SIDESTEP, out=best[1:])
-        np.minimum(best[:-1], before[1:] + SIDESTEP, out=best[:-1])
-        total[row] += best
-    return total
-
-
-def _trace(total: NDArray[np.float32], columns: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The ways back from the last row to the first, `[rows, paths]`, from the last row on."""
-    width = total.shape[1]
-    ways = [columns]
-    for row in range(len(total) - 2, -1, -1):
-        around = np.clip(ways[-1] + np.array([[0], [-1], [1]]), 0, width - 1)
-        costs = total[row][around] + np.array([[0], [SIDESTEP], [SIDESTEP]], np.float32)
-        ways.append(np.take_along_axis(around, costs.argmin(axis=0)[None], axis=0)[0])
-    return np.stack(ways)
+    """Labels with a rim of one pixel, where the ink is soft; above and below before left and right."""
+    height, width = labels.shape
+    padded = np.zeros((height + 2, width + 2), labels.dtype)
+    padded[1:-1, 1:-1] = labels
+    rows = padded[1:-1] + padded[:-2] * (padded[1:-1] == 0)
+    rows += padded[2:] * (rows == 0)
+    spread = rows[:, 1:-1] + rows[:, :-2] * (rows[:, 1:-1] == 0)
+    spread += rows[:, 2:] * (spread == 0)
+    return np.asarray(spread)

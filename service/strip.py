@@ -31,6 +31,10 @@ class Strip:
         """The frame, of STRIDE columns each, that a column of the ink map lies in; a fraction within it."""
         return (x - self.left) * self.scale / STRIDE
 
+    def column_of(self, frame: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns of the ink map that frames, or fractions of them, lie in."""
+        return frame * STRIDE / self.scale + self.left
+
 
 def make_strip(ink: NDArray[np.uint8], left: int, right: int, height: float, base: float) -> Strip:
     """The strip of the ink between two columns.

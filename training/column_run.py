@@ -45,7 +45,10 @@ UNCALIBRATED: dict[str, Any] = {"bias": 0.0, "weights": [0.0] * 5, "0.01": None,
 
 @dataclass(frozen=True)
 class ColumnRecipe:
-    """How much of what: `strings` of training digits, `steps` of `rows` packed rows each."""
+    """How much of what: `strings` of training digits, `steps` of `rows` packed rows each.
+
+    `init_from` is a finished run whose weights it starts from, empty for none.
+    """
 
     strings: int = 80_000
     steps: int = 5_000
@@ -54,11 +57,18 @@ class ColumnRecipe:
     weight_decay: float = 1e-4
     seed: int = 1
     mixed: bool = True  # bfloat16 where the processor has it
+    init_from: str = ""
 
 
 def start(root: Path, dataset: Dataset, recipe: ColumnRecipe) -> Path:
-    """Make the folder of a new run and write its config; returns the folder."""
+    """Make the folder of a new run and write its config; returns the folder.
+
+    Raises:
+        RunError: the run that it should start from is not finished.
+    """
     folder = root / f"{NAME}-seed{recipe.seed}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    if recipe.init_from:
+        _weights(Path(recipe.init_from))
     config = {
         "recipe": asdict(recipe),
         "data": {"hashes": dict(dataset.hashes), "split": dict(dataset.split)},
@@ -151,6 +161,8 @@ class ColumnTrainer:
         self.folder, self.recipe = folder, recipe
         self.history: list[dict[str, float]] = []
         self.model = build_columns()
+        if recipe.init_from:
+            self.model.load_weights(_weights(Path(recipe.init_from)))
         self.model.compile(optimizer=_optimizer(recipe), loss=_loss, jit_compile=False)
         self.model.optimizer.build(self.model.trainable_variables)
         keras.mixed_precision.set_global_policy("float32")
@@ -276,11 +288,8 @@ def export(folder: Path) -> Path:
     """
     from training.backend import keras
 
-    weights = folder / "model.weights.h5"
-    if not weights.is_file():
-        raise RunError(f"{weights} is missing; `python -m training columns --resume {folder}` goes on with the run")
     model = build_columns()
-    model.load_weights(weights)
+    model.load_weights(_weights(folder))
     path = folder / "columns.onnx"
     graph = convert(model)
     write_metadata(graph, _record(folder))
@@ -292,6 +301,14 @@ def export(folder: Path) -> Path:
         raise ExportError(f"the graph does not answer as the network: log probabilities differ by {difference:.2g}")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise ExportError(f"the exported file has {size} bytes; at most {MAX_BYTES} are allowed")
+    return path
+
+
+def _weights(folder: Path) -> Path:
+    """Those of a finished run."""
+    path = folder / "model.weights.h5"
+    if not path.is_file():
+        raise RunError(f"{path} is missing; `python -m training columns --resume {folder}` goes on with the run")
     return path
 
 
@@ -311,4 +328,6 @@ def _training(folder: Path) -> dict[str, Any]:
     config = read_config(folder)
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))["steps"]
     packages = config["machine"]["packages"]
+    # Of the run that it began from the name is told, not where it lay.
+    config["recipe"]["init_from"] = Path(config["recipe"].get("init_from", "")).name
     return {name: config[name] for name in ("recipe", "data", "git")} | {"packages": packages, "result": history[-1]}

@@ -16,6 +16,7 @@ from training.data import Digits
 from training.drawing import Generator, Image, arc, draw_digits, smooth
 from training.strings import (
     HEIGHT,
+    STYLES,
     Box,
     Line,
     Pool,
@@ -37,6 +38,8 @@ MARKED = 0.4
 RULED = 0.15
 SPOILED = 0.45
 CROPPED = 0.5
+# Share of numbers that are plainly placed, as the measured ones are, of each style: mostly where digits meet.
+PLAIN = {"touching": 0.28, "overlapping": 0.08, "spaced": 0.05, "slanted": 0.04}
 
 
 def write_freely(digits: Digits, rng: Generator) -> String:
@@ -262,4 +265,7 @@ def length_of_number(rng: Generator) -> int:
 
 def write_many(count: int, pool: Pool, rng: Generator) -> list[String]:
     """`count` numbers in many hands, each of digits that one pen may have written."""
-    return [write_freely(pool.take(length_of_number(rng), rng), rng) for _ in range(count)]
+    writers = [write_freely, *(STYLES[style] for style in PLAIN)]
+    shares = [1 - sum(PLAIN.values()), *PLAIN.values()]
+    chosen = rng.choice(len(writers), count, p=shares)
+    return [writers[index](pool.take(length_of_number(rng), rng), rng) for index in chosen]

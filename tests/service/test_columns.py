@@ -7,7 +7,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from service.columns import PAPER, ColumnReader, Frames
+from service.columns import MOST_ODDS, PAPER, ColumnReader, Frames
 from service.errors import ModelError
 from service.reader import Reader
 from service.settings import released_field_model, released_model
@@ -30,13 +30,20 @@ def frames_of(text: str) -> Frames:
 def test_the_evidence_speaks_for_the_digit_of_each_segment_and_against_two_in_one() -> None:
     frames = frames_of("47 2")
     bounds = np.array([0, 3, 6, 9, 12])
-    evidence = frames.evidence(bounds, np.array([0, 1, 2, 3, 0]), np.array([0, 1, 2, 3, 1]))
+    evidence, middles = frames.evidence(bounds, np.array([0, 1, 2, 3, 0]), np.array([0, 1, 2, 3, 1]))
     assert evidence.argmax(axis=1)[[0, 1, 3]].tolist() == [4, 7, 2]
     assert (evidence[[0, 1, 3]].max(axis=1) > 7).all()
     assert evidence[2].max() < -7
     # Both digits of the last segment are there, but only one of them may be counted.
     assert evidence[4].max() < evidence[0].max() + evidence[1].max() - 7
+    assert middles[[0, 1, 3, 4], [4, 7, 2, 7]].tolist() == [3.0, 9.0, 21.0, 9.0]
     assert frames.most == pytest.approx(evidence[[0, 1, 3]].max(axis=1).sum(), abs=1e-3)
+
+
+def test_a_segment_without_a_frame_is_no_digit() -> None:
+    evidence, middles = frames_of("47").evidence(np.array([0, 3, 3, 6]), np.array([1]), np.array([1]))
+    assert (evidence == -MOST_ODDS).all()
+    assert np.isnan(middles).all()
 
 
 def test_pieces_share_the_frames_half_way_between_them() -> None:

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from service.checks import CHECKS
-from service.paths import ANY, Constraints, Step, best_paths, shares
+from service.paths import ANY, Constraints, Step, best_paths, best_through, shares
 
 
 def every_digit(probabilities: list[dict[int, float]]) -> list[Step]:
@@ -54,3 +54,11 @@ def test_many_pieces_take_no_exponential_time() -> None:
     steps = every_digit([{1: 0.6, 7: 0.3, 4: 0.1}] * 100)
     steps += [Step(index, index + 1, 8, -3.0, 0) for index in range(99)]
     assert len(best_paths(100, steps, ANY)) > 0
+
+
+def test_the_best_path_through_each_run_is_found() -> None:
+    spans, scores, skips = [(0, 0), (1, 1), (0, 1), (2, 2)], [-2.0, -1.0, -2.5, -0.5], [-4.0, -4.0, -4.0]
+    # Apart they score 3.5 in all, joined 3.0.
+    assert best_through(spans, scores, skips) == pytest.approx([-0.5, -0.5, 0.0, 0.0])
+    # Skipping costs less than any run: each is behind by what it costs more.
+    assert best_through(spans, scores, [-0.1, -0.1, -0.1]) == pytest.approx([-1.9, -0.9, -2.3, -0.4])

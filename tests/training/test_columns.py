@@ -96,6 +96,22 @@ def test_a_training_goes_on_where_it_was_interrupted(
     assert reader.record.calibration.thresholds == {"0.01": None, "0.005": None, "0.001": None}
 
 
+def test_a_training_begins_with_the_weights_of_another_run(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_run, "SHARD", 40)
+    recipe = ColumnRecipe(strings=40, steps=1, rows=2, mixed=False)
+    first = column_run.start(tmp_path, dataset, recipe)
+    rows = np.zeros((1, HEIGHT, 64), np.uint8)
+    expected = ColumnReader.load(column_run.train(first, dataset)).log_probabilities(rows)
+    still = ColumnRecipe(strings=40, steps=0, seed=2, mixed=False, init_from=str(first))
+    other = column_run.ColumnTrainer(first, still)
+    found = np.asarray(other.model(np.zeros((1, HEIGHT, 64, 1), np.float32), training=False))[:, 0]
+    np.testing.assert_allclose(found - found[..., -1:], expected - expected[..., -1:], atol=1e-2)
+    with pytest.raises(RunError, match="is missing"):
+        column_run.start(tmp_path, dataset, ColumnRecipe(init_from=str(tmp_path / "none")))
+
+
 def test_a_release_is_calibrated_and_measured_with_the_digit_network_beside_it(
     dataset: Dataset, tmp_path: Path
 ) -> None:
