@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.port = transport.get_extra_info("sockname")[1]
 
     def send(self, request: bytes, due: float) -> None:
