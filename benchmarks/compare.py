@@ -33,6 +33,7 @@ from typing import Any
 
 from benchmarks.bodies import Bodies, write_bodies
 from benchmarks.instances import machine
+from benchmarks.pauses import pauses
 from benchmarks.pictures import KINDS, write_pictures
 from benchmarks.servers import (
     BENTOML,
@@ -330,29 +331,33 @@ def _workers(experiment: Experiment) -> None:
 
 
 def _open_loop(experiment: Experiment) -> None:
-    """Latency at 80 % of capacity, asked by an open loop: even gaps between the requests, and random ones."""
-    rows = experiment.results["loads"]
-    rates = [row["requests_per_second"] for row in rows if row["server"] == DIGITS.name and row == row | _PLAIN_RAW]
-    rate = 0.8 * median(rates)
-    bodies = experiment.bodies("raw", "28").listing.read_text().split()
-    command = [str(DIGITS.bin / "python"), "-m", "benchmarks.load", f"{_URL}/predict", *bodies[:500]]
-    command += ["--rate", f"{rate:.0f}", "--seconds", str(3 * experiment.options.seconds)]
-    with running(DIGITS):
-        for number in range(min(3, experiment.options.rounds)):
-            for gaps in ("even", "random"):
-                random = ["--at-random"] if gaps == "random" else []
-                done = subprocess.run(
-                    ["taskset", "-c", CLIENT_CORE, *command, *random],
-                    cwd=ROOT,
-                    env=_environ(),
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                experiment.add("open_loop", {"round": number, "rate": rate, "gaps": gaps} | json.loads(done.stdout))
+    """Latency at 80 % of capacity, asked by an open loop: even gaps between the requests, and random ones.
+
+    The fastest peer is asked in the same way, and beside both stands for how long the machine keeps busy processes from
+    their cores: no server can answer meanwhile.
+    """
+    bodies, seconds = experiment.bodies("raw", "28"), 3 * experiment.options.seconds
+    for number in range(min(3, experiment.options.rounds)):
+        experiment.add("pauses", {"round": number} | pauses([SERVER_CORE, CLIENT_CORE], seconds)[0])
+        for server in (DIGITS, MOSEC):
+            with running(server):
+                wrk(server, server.path, bodies, 16, 1)
+                result = wrk(server, server.path, bodies, 16, experiment.options.seconds)
+                rate = 0.8 * result["requests"] / result["seconds"]
+                for gaps in ("even", "random"):
+                    row = {"round": number, "server": server.name, "rate": rate, "gaps": gaps}
+                    experiment.add("open_loop", row | _ask_openly(server, bodies, rate, seconds, gaps))
 
 
-_PLAIN_RAW = {"body": "raw", "kind": "28", "items": 1, "connections": 16}
+def _ask_openly(server: Server, bodies: Bodies, rate: float, seconds: int, gaps: str) -> dict[str, Any]:
+    pictures = bodies.listing.read_text().split()[:500]
+    command = [str(DIGITS.bin / "python"), "-m", "benchmarks.load", _URL + server.path, *pictures]
+    command += ["--rate", f"{rate:.0f}", "--seconds", str(seconds), *(["--at-random"] if gaps == "random" else [])]
+    done = subprocess.run(
+        ["taskset", "-c", CLIENT_CORE, *command], cwd=ROOT, env=_environ(), capture_output=True, text=True, check=False
+    )
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
 
 
 def _probes(experiment: Experiment) -> None:

@@ -107,7 +107,11 @@ def _beyond_reading(results: Results) -> list[float]:
 
 
 def _tail(results: Results) -> list[float]:
-    return _column([row for row in results.get("open_loop", ()) if row["gaps"] == "even"], _p99_by_p50)
+    return _column(_openly_asked(results, DIGITS.name, "even"), _p99_by_p50)
+
+
+def _openly_asked(results: Results, server: str, gaps: str) -> list[Row]:
+    return [row for row in results.get("open_loop", ()) if (row["server"], row["gaps"]) == (server, gaps)]
 
 
 def _p99_by_p50(row: Row) -> float:
@@ -353,21 +357,33 @@ def _workers_section(results: Results) -> list[str]:
     return lines
 
 
+def _pauses(results: Results) -> str:
+    share, longest = (_middle(results["pauses"], key) for key in ("share", "longest_ms"))
+    return (
+        f"With both cores busy the machine itself kept a process that only looks at the clock from the server's core for "
+        f"{share:.1%} of the time, for {longest:.0f} ms at the longest (`benchmarks/pauses.py`, medians of the rounds); no server can "
+        "answer meanwhile, and what has piled up takes four times as long to be worked off."
+    )
+
+
 def _open_loop_section(results: Results) -> list[str]:
-    rows = results.get("open_loop", ())
-    if not rows:
+    if not results.get("open_loop"):
         return []
     lines = ["", "## Latency at 80 % of capacity", ""]
     lines += [
-        "Requests are sent when they are due, answered or not, and latency counts from then (`benchmarks/load.py`)."
+        "Requests are sent when they are due, answered or not, and latency counts from then (`benchmarks/load.py`). Capacity is",
+        "what `wrk` gets over 16 connections right before. Random gaps are those between callers who know nothing of each other",
+        f"(Poisson). {_pauses(results)}",
+        "",
+        "| server | gaps | requests/s | answered | p50 ms | p90 ms | p99 ms | max ms |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    lines += ["Random gaps are those between callers who know nothing of each other (Poisson).", ""]
-    lines += ["| gaps | requests/s | answered | p50 ms | p90 ms | p99 ms | max ms |", "|---|--:|--:|--:|--:|--:|--:|"]
-    for gaps in ("even", "random"):
-        some = [row for row in rows if row["gaps"] == gaps]
-        figures = [f"{_middle(some, key):.2f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")]
-        answered = f"{_middle(some, 'answered_per_second'):.0f}"
-        lines.append(f"| {gaps} | {_middle(some, 'rate'):.0f} | {answered} | {' | '.join(figures)} |")
+    for server in (DIGITS.name, MOSEC.name):
+        for gaps in ("even", "random"):
+            rows = _openly_asked(results, server, gaps)
+            figures = [f"{_middle(rows, key):.2f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")]
+            answered = f"{_middle(rows, 'answered_per_second'):.0f}"
+            lines.append(f"| {server} | {gaps} | {_middle(rows, 'rate'):.0f} | {answered} | {' | '.join(figures)} |")
     return [*lines, ""]
 
 
