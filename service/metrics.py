@@ -88,9 +88,9 @@ class Metrics:
         observe(timings.queue, "queue")
         observe(timings.infer, "infer")
 
-    def count_refusal(self, error: ServiceError) -> None:
-        """Count a request that was answered with an error."""
-        self.rejected.inc(error.code)
+    def count_refusal(self, code: str) -> None:
+        """Count a request that was answered with an error of this code."""
+        self.rejected.inc(code)
 
     def observe_model(self, record: ModelRecord) -> None:
         self.model_info.tell(record.name, record.version, record.sha256)

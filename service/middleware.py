@@ -141,7 +141,7 @@ class RequestMiddleware:
         await exchange.answer(await endpoint(Request(scope, exchange.receive)))
 
     async def _refuse(self, error: ServiceError, exchange: _Exchange) -> None:
-        self._metrics.count_refusal(error)
+        self._metrics.count_refusal(error.code)
         await problem_response(error, exchange.scope)(exchange.scope, exchange.receive, exchange.send)
 
 

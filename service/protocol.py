@@ -9,6 +9,7 @@ from here; see `shortcut`.
 import asyncio
 import re
 from collections.abc import Mapping
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -195,11 +196,11 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _send_refusal(self, state: State, route: str, identity: str, header: bytes) -> None:
-        error = Overloaded(f"{len(self.tasks)} requests are in flight; no more are taken in now")
-        body = problem_json(error, route, identity)
-        self.transport.write(_REFUSAL % (identity.encode(), len(body), header, body))
-        state.metrics.count_refusal(error)
-        state.metrics.observe_request("POST", route, error.status, 0.0)
+        told = identity.encode()
+        body = _refusal_of(route) % (len(self.tasks) + len(self._shortcut or ()), told)
+        self.transport.write(_REFUSAL % (told, len(body), header, body))
+        state.metrics.count_refusal(Overloaded.code)
+        state.metrics.observe_request("POST", route, Overloaded.status, 0.0)
 
     def _await_head(self) -> None:
         """The head is not complete; most come at once, so that no timer is started for them."""
@@ -223,6 +224,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+@cache
+def _refusal_of(route: str) -> bytes:
+    """The body of a refusal, with places for how many are in flight and for the request's id."""
+    return problem_json(Overloaded("%d requests are in flight; no more are taken in now"), route, "%b")
 
 
 def _route_of_whole(data: bytes, refusable: Mapping[bytes, str]) -> str | None:
