@@ -134,8 +134,9 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _finish_waiting(self) -> None:
+        """Let a request that waits go the long way: there those behind it get their turns one by one, and others between."""
         if self._waiting and self._shortcut is not None:
-            self._shortcut.run()
+            self.go_long(self._shortcut.take_back(self))
 
     def on_body(self, body: bytes) -> None:
         if self._plain is not None:

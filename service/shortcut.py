@@ -92,10 +92,11 @@ class Shortcut:
         self._waiting.append(Waiting(connection, headers, body, started, perf_counter()))
         self.state.metrics.in_flight.add(1)
 
-    def run(self) -> None:
-        """Read all that is waiting."""
-        while self._waiting:
-            self._read_portion()
+    def take_back(self, connection: Connection) -> bytes:
+        """The body of the request that waits on a connection; it is not read here any more."""
+        index = next(index for index, request in enumerate(self._waiting) if request.connection is connection)
+        self.state.metrics.in_flight.add(-1)
+        return self._waiting.pop(index).body
 
     def _take_turn(self) -> None:
         self._read_portion()
