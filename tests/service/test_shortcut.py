@@ -1,14 +1,17 @@
 """The plain case of /predict is answered before the application is asked, and just as the application would."""
 
+import asyncio
 import base64
 import json
 import re
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import httpx2
 import pytest
 
+from service.shortcut import PORTION, Shortcut
 from tests import pictures
 from tests.processes import Server, get_ready, serving
 from tests.service.test_predict import problem
@@ -109,6 +112,28 @@ def test_a_body_in_pieces_is_read_as_one(server: Server) -> None:
         assert answers(connection, 1)[0][1]["digit"] == 7
         connection.sendall(whole)
         assert answers(connection, 1)[0][1]["digit"] == 7
+
+
+def test_many_are_read_in_turns_and_one_taken_back_in_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_flight: list[int] = []
+    turns: list[int] = []
+    metrics = SimpleNamespace(in_flight=SimpleNamespace(add=in_flight.append))
+    shortcut = Shortcut(SimpleNamespace(refusable={}, metrics=metrics))
+    monkeypatch.setattr(shortcut, "_read", lambda portion: turns.append(len(portion)))
+
+    async def ask() -> None:
+        callers = [object() for _ in range(2 * PORTION + 7)]
+        for number, caller in enumerate(callers):
+            shortcut.add(caller, {}, b"%d" % number, 0.0)
+        assert shortcut.take_back(callers[3]) == b"3"
+        await asyncio.sleep(0)
+        assert turns == [PORTION]  # others had their turn before the next are read
+        while len(shortcut):
+            await asyncio.sleep(0)
+
+    asyncio.run(ask())
+    assert turns == [PORTION, PORTION, 6]
+    assert sum(in_flight) == 0
 
 
 def test_who_left_before_the_answer_harms_nobody(server: Server) -> None:
