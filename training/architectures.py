@@ -227,7 +227,7 @@ def build_ours(classes: int) -> Any:
             *convolution(32, stride=2),  # 12x12x32
             *convolution(64),  # 10x10x64
             layers.MaxPooling2D(),  # 5x5x64
-            *convolution(128),  # 3x3x128
+            *convolution(112),  # 3x3x112
             *convolution(144),  # 1x1x144
             layers.Flatten(),
             layers.Dropout(0.2),
@@ -313,7 +313,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             warmup=0.05,
         ),
     ),
-    "ours": Architecture(build_ours, 270_602, OURS),
+    "ours": Architecture(build_ours, 240_586, OURS),
 }
 
 
