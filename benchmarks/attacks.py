@@ -111,7 +111,9 @@ async def _slowly(host: str, port: int, opening: bytes) -> Counter[str]:
     seen: Counter[str] = Counter()
     until = time.monotonic() + SLOW_SECONDS
 
-    async def drip() -> None:
+    async def drip(index: int) -> None:
+        # In step, all their bytes would come at one moment of each second.
+        await asyncio.sleep(index / SLOW_CONNECTIONS)
         while time.monotonic() < until:
             seen["connections"] += 1
             with suppress(OSError):
@@ -126,7 +128,7 @@ async def _slowly(host: str, port: int, opening: bytes) -> Counter[str]:
                 writer.close()
             await asyncio.sleep(1)
 
-    await asyncio.gather(*(drip() for _ in range(SLOW_CONNECTIONS)))
+    await asyncio.gather(*(drip(index) for index in range(SLOW_CONNECTIONS)))
     return seen
 
 

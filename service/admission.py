@@ -6,8 +6,8 @@ from types import TracebackType
 
 from service.errors import Overloaded
 
-# For each request that may be worked on, so many more may be waiting for slow senders, who cost memory but no time.
-_WAITING_PER_REQUEST = 7
+# For each request that may be worked on, so many more may take their time to send: they cost memory, no work.
+_SLOW_PER_REQUEST = 7
 
 
 @dataclass
@@ -24,6 +24,8 @@ class Admission:
     requests: int = 0
     # Of the requests, those that wait for the rest of a body.
     receiving: int = 0
+    # Beside the requests, those that are about to ask for a ticket.
+    entering: int = 0
     images: int = 0
     bytes: int = 0
     # A batch learns how many pictures it holds in a worker thread.
@@ -32,7 +34,7 @@ class Admission:
     def has_room(self, requests: int, size: int) -> bool:
         """Whether so many requests more, each with one picture, would be let in, the last with `size` bytes."""
         return (
-            not self.is_full(self.requests + requests - 1)
+            not self.is_full(requests - 1)
             and self.images + requests <= self.max_images
             and self.bytes + size <= self.max_bytes
         )
@@ -45,11 +47,13 @@ class Admission:
         """
         return Ticket(self)
 
-    def is_full(self, requests: int) -> bool:
-        """Whether no other request may be let in while there are so many."""
-        return requests - self.receiving >= self.max_requests or requests >= self.max_requests * (
-            1 + _WAITING_PER_REQUEST
-        )
+    def has_entered(self) -> None:
+        """One that was entering holds a ticket now, or was turned away."""
+        self.entering -= 1
+
+    def is_full(self, others: int = 0) -> bool:
+        """Whether no other request may be worked on, while so many `others` are about to be let in."""
+        return self.requests - self.receiving + others >= self.max_requests
 
 
 @dataclass(slots=True)
@@ -62,10 +66,14 @@ class Ticket:
     receiving: bool = False
 
     def wait_for_body(self) -> None:
-        """Let others be worked on until the slow sender of this request has brought its body."""
+        """Keep no place from others until the sender of this request has brought its body."""
         if not self.receiving:
             self.receiving = True
             self.admission.receiving += 1
+
+    def is_in_a_crowd(self) -> bool:
+        """Whether too many requests wait for the rest of their bodies."""
+        return self.admission.receiving > self.admission.max_requests * _SLOW_PER_REQUEST
 
     def begin(self) -> None:
         """Count as worked on again, now that the body is here.
@@ -75,7 +83,7 @@ class Ticket:
         """
         if not self.receiving:
             return
-        if self.admission.requests - self.admission.receiving >= self.admission.max_requests:
+        if self.admission.is_full():
             raise _too_many(self.admission.requests)
         self._received()
 
@@ -86,7 +94,7 @@ class Ticket:
 
     def __enter__(self) -> "Ticket":
         admission = self.admission
-        if admission.is_full(admission.requests):
+        if admission.is_full():
             raise _too_many(admission.requests)
         admission.requests += 1
         return self

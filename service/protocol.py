@@ -131,7 +131,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if body:
             super().on_body(body)
         if complete:
-            super().on_message_complete()
+            self._enter()
 
     def _finish_waiting(self) -> None:
         """Let a request that waits go the long way: there those behind it get their turns one by one, and others between."""
@@ -151,7 +151,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._shortcut.add(self, self._plain_headers, body, self._plain_started)
             return
         if not self._refused:
-            super().on_message_complete()
+            self._enter()
             return
         self._refused = False
         if self._close_after_refusal:
@@ -159,12 +159,27 @@ class GuardedProtocol(HttpToolsProtocol):
         else:
             self._keep_alive()
 
+    def _enter(self) -> None:
+        """The request is here as a whole; until its task has begun, and holds a ticket, it is counted here."""
+        super().on_message_complete()
+        state: State | None = self.app_state.get("service")
+        if state is not None:
+            state.admission.entering += 1
+            # Behind the first step of the task.
+            self.loop.call_soon(state.admission.has_entered)
+
     def _keep_alive(self) -> None:
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _is_full(self, state: State) -> bool:
-        """Whether no other request may be let in."""
-        return state.admission.is_full(len(self.tasks) + len(self._shortcut or ()))
+        """Whether no other request may be let in.
+
+        Who still sends does not count: slow senders must not keep others out.
+        """
+        return state.admission.is_full(self._about_to_enter(state))
+
+    def _about_to_enter(self, state: State) -> int:
+        return state.admission.entering + len(self._shortcut or ())
 
     def _refuse_unparsed(self, data: bytes) -> bool:
         """Refuse a plain request that is here as a whole; any other takes the way through the parser."""
@@ -198,7 +213,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _send_refusal(self, state: State, route: str, identity: str, header: bytes) -> None:
         told = identity.encode()
-        body = _refusal_of(route) % (len(self.tasks) + len(self._shortcut or ()), told)
+        body = _refusal_of(route) % (state.admission.requests + self._about_to_enter(state), told)
         self.transport.write(_REFUSAL % (told, len(body), header, body))
         state.metrics.count_refusal(Overloaded.code)
         state.metrics.observe_request("POST", route, Overloaded.status, 0.0)

@@ -20,7 +20,15 @@ from starlette.types import Message, Receive
 
 from service import archives, images
 from service.admission import Ticket
-from service.errors import DeadlineExceeded, InvalidRequest, ServiceError, TooLarge, UnsupportedMediaType, shown
+from service.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    Overloaded,
+    ServiceError,
+    TooLarge,
+    UnsupportedMediaType,
+    shown,
+)
 from service.forms import FormReader, Part, parse_form
 from service.limits import Limits
 
@@ -33,8 +41,8 @@ _SMALL_FORM_BYTES = 4 * 2**20
 # A sender has this long, and a second more for so many bytes it sent: slow lines pass, who only holds on does not.
 _PATIENCE_SECONDS = 10.0
 _MIN_BYTES_PER_SECOND = 16 * 1024
-# Who keeps a reader waiting for longer than this gives up its place to others until its body is here.
-_PROMPT_SECONDS = 0.05
+# So long has one of too many who are sending at a time.
+_PATIENCE_IN_A_CROWD = 1.0
 
 _FORM, _JSON = "multipart/form-data", "application/json"
 _ZIP = ("application/zip", "application/x-zip-compressed")
@@ -76,7 +84,7 @@ async def receive_one(request: Request, limits: Limits, ticket: Ticket) -> Body:
     Raises:
         InvalidRequest: an empty body, or a form that is none.
         TooLarge: the body has more bytes than allowed; it is not read further.
-        Overloaded: the requests in flight hold as many bytes as allowed.
+        Overloaded: the requests in flight hold as many bytes as allowed, or too many are slow to send theirs.
         DeadlineExceeded: the body comes too slowly.
     """
     kind, parameters = _media_type(request)
@@ -214,8 +222,8 @@ async def _receive_pieces(receive: Receive, limit: int, ticket: Ticket, take: Ca
     """Let `take` have the pieces of a body as they come, as long as they come at the least pace."""
     total = 0
     started = time.monotonic()
-    # Most bodies are there already when they are asked for; only what comes after the first piece is timed.
-    message = await receive()
+    ticket.wait_for_body()
+    message = await _next(receive, started, total, ticket)
     while message["type"] != "http.disconnect":
         piece = message.get("body", b"")
         total += len(piece)
@@ -232,15 +240,15 @@ async def _receive_pieces(receive: Receive, limit: int, ticket: Ticket, take: Ca
 
 
 async def _next(receive: Receive, started: float, total: int, ticket: Ticket) -> Message:
+    crowded = ticket.is_in_a_crowd()
     patience = started + _PATIENCE_SECONDS + total / _MIN_BYTES_PER_SECOND - time.monotonic()
-    slow = asyncio.get_running_loop().call_later(_PROMPT_SECONDS, ticket.wait_for_body)
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(min(patience, _PATIENCE_IN_A_CROWD) if crowded else patience):
             return await receive()
     except TimeoutError as exc:
+        if crowded:
+            raise Overloaded("too many requests are still sending their bodies; no more are waited for now") from exc
         raise DeadlineExceeded(f"after {total} bytes the body comes too slowly") from exc
-    finally:
-        slow.cancel()
 
 
 # --- taking apart ------------------------------------------------------------------------------------------------

@@ -43,13 +43,16 @@ def test_who_waits_for_a_body_keeps_no_place_and_gets_one_back_if_there_is_one()
     assert (admission.requests, admission.receiving) == (0, 0)
 
 
-def test_waiting_senders_are_bounded_too() -> None:
+def test_too_many_waiting_senders_are_a_crowd() -> None:
     admission = Admission(max_requests=1, max_images=10, max_bytes=100)
     with ExitStack() as stack:
-        for _ in range(8):
-            stack.enter_context(admission.admit()).wait_for_body()
-        with pytest.raises(Overloaded):
-            stack.enter_context(admission.admit())
+        tickets = [stack.enter_context(admission.admit())]
+        for _ in range(7):
+            tickets[-1].wait_for_body()
+            assert not tickets[-1].is_in_a_crowd()
+            tickets.append(stack.enter_context(admission.admit()))
+        tickets[-1].wait_for_body()
+        assert tickets[-1].is_in_a_crowd()
 
 
 def test_pictures_and_bytes_are_bounded_and_given_back() -> None:

@@ -31,17 +31,20 @@ def connect(server: Server) -> socket.socket:
 
 
 @contextmanager
-def full(server: Server) -> Iterator[list[socket.socket]]:
-    """As many slow senders as a service that works on one request at a time lets wait."""
-    with ExitStack() as stack:
-        holders: list[socket.socket] = []
-        while len(holders) < 8:
-            holder = stack.enter_context(connect(server))
-            holder.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
-            # One is refused if the one before it has not yet been found slow.
-            if not select.select([holder], [], [], 0.3)[0]:
-                holders.append(holder)
-        yield holders
+def full(server: Server) -> Iterator[None]:
+    """A service that works on one request at a time has one that takes long."""
+    large = pictures.encode(pictures.draw(7, 400).resize((4000, 4000)))
+    body = pictures.archive({f"{index}.png": large for index in range(100)})
+    with connect(server) as holder:
+        head = (
+            f"POST /predict/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/zip\r\nContent-Length: {len(body)}"
+        )
+        holder.sendall(f"{head}\r\n\r\n".encode() + body)
+        for _ in range(500):
+            if httpx2.post(f"{server.url}/predict/field", content=SEVEN).status_code == 429:
+                break
+        yield
+        assert not select.select([holder], [], [], 0)[0], "it is still at work"
 
 
 def test_a_head_that_never_ends_is_cut_off_by_size() -> None:
@@ -68,7 +71,8 @@ def test_a_head_that_never_ends_is_cut_off_by_time() -> None:
 def test_beyond_what_may_be_in_flight_readings_are_refused_at_the_door_and_probes_are_not() -> None:
     with serving(DIGITS_MAX_IN_FLIGHT="1") as server, httpx2.Client() as client:
         get_ready(server.url)
-        with full(server) as holders:
+        with full(server):
+            before = refusals(client.get(f"{server.url}/metrics").text)
             for _ in range(3):
                 refused = client.post(f"{server.url}/predict", content=SEVEN, headers={"X-Request-ID": "kept"})
                 assert problem(refused)["code"] == "overloaded"
@@ -76,14 +80,26 @@ def test_beyond_what_may_be_in_flight_readings_are_refused_at_the_door_and_probe
                 assert int(refused.headers["Retry-After"]) >= 1
             assert client.post(f"{server.url}/predict", content=b"x" * 3_000_000).status_code == 429
             assert client.get(f"{server.url}/health/ready").status_code == 200
-            for holder in holders:
-                holder.sendall(SEVEN[50:])
-                assert holder.recv(65536).startswith(b"HTTP/1.1 200")
-        time.sleep(0.3)
-        assert client.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
-        metrics = client.get(f"{server.url}/metrics").text
-    assert re.search(r'^digit_requests_rejected_total\{code="overloaded"\} 4\.0$', metrics, re.M)
-    assert re.search(r'^http_requests_total\{method="POST",route="/predict",status="429"\} 4\.0$', metrics, re.M)
+            metrics = client.get(f"{server.url}/metrics").text
+        assert refusals(metrics) == before + 4
+        assert re.search(r'^http_requests_total\{method="POST",route="/predict",status="429"\} 4\.0$', metrics, re.M)
+        assert read_once_there_is_room(server)["digit"] == 7
+
+
+def refusals(metrics: str) -> float:
+    found = re.search(r'^digit_requests_rejected_total\{code="overloaded"\} (.+)$', metrics, re.M)
+    return float(found[1]) if found else 0.0
+
+
+def read_once_there_is_room(server: Server) -> dict[str, object]:
+    """Who left is noticed when the picture at hand is read."""
+    for _ in range(100):
+        answer = httpx2.post(f"{server.url}/predict", content=SEVEN)
+        if answer.status_code != 429:
+            break
+        time.sleep(0.1)
+    content: dict[str, object] = answer.json()
+    return content
 
 
 def test_a_refused_sender_who_asked_first_does_not_send() -> None:
@@ -97,16 +113,44 @@ def test_a_refused_sender_who_asked_first_does_not_send() -> None:
             assert b"100 Continue" not in answer
 
 
-def test_slow_senders_leave_their_place_to_others() -> None:
-    with serving(DIGITS_MAX_IN_FLIGHT="1") as server:
+@pytest.mark.parametrize("sent", [0, 50])
+def test_slow_senders_keep_no_place_from_others(sent: int) -> None:
+    with serving(DIGITS_MAX_IN_FLIGHT="1") as server, ExitStack() as stack:
         get_ready(server.url)
-        with connect(server) as slow:
-            slow.sendall(f"{POST}\r\n".encode() + SEVEN[:50])
-            time.sleep(0.8)
-            for _ in range(3):
-                assert httpx2.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
-            slow.sendall(SEVEN[50:])
-            assert slow.recv(65536).startswith(b"HTTP/1.1 200")
+        slow = [stack.enter_context(connect(server)) for _ in range(20)]
+        for connection in slow:
+            connection.sendall(f"{POST}\r\n".encode() + SEVEN[:sent])
+        for _ in range(10):
+            assert httpx2.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
+        time.sleep(2)
+        refused = select.select(slow, [], [], 0)[0]
+        assert len(refused) == 20 - 7, "of too many, the last are not waited for"
+        for connection in slow:
+            if connection in refused:
+                assert connection.recv(65536).startswith(b"HTTP/1.1 429")
+            else:
+                connection.sendall(SEVEN[sent:])
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_who_is_still_being_refused_keeps_no_place_from_others() -> None:
+    """An answer before the end of the body is followed by a while of reading on."""
+    with serving(DIGITS_MAX_IN_FLIGHT="1") as server, ExitStack() as stack:
+        get_ready(server.url)
+        for _ in range(5):
+            wrong = stack.enter_context(connect(server))
+            wrong.sendall(b"POST /predict?what=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\nabc")
+            assert wrong.recv(65536).startswith(b"HTTP/1.1 400")
+        assert httpx2.post(f"{server.url}/predict", content=SEVEN).json()["digit"] == 7
+
+
+def test_who_sends_no_body_at_all_is_cut_off() -> None:
+    with serving() as server, connect(server) as silent:
+        get_ready(server.url)
+        started = time.monotonic()
+        silent.sendall(f"{POST}\r\n".encode())
+        assert silent.recv(65536).startswith(b"HTTP/1.1 504")
+        assert 5 < time.monotonic() - started < 20
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="uvloop's way of accepting")
