@@ -31,7 +31,9 @@ DRAWN_SHARE = 0.4
 LEAST_LIKENESS = 0.6
 # Families that are drawn with strokes; the others are no writing on paper.
 _WRITTEN = tuple(
-    family for family in TRAINED if family not in {"noise", "texture", "blob", "filled", "frame", "two_digits", "half"}
+    family
+    for family in TRAINED
+    if family not in {"noise", "texture", "blob", "body", "filled", "frame", "two_digits", "half"}
 )
 
 

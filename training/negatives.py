@@ -527,6 +527,26 @@ def draw_blob(_digits: Digits, rng: Generator) -> Image:
     return canvas
 
 
+def draw_body(_digits: Digits, rng: Generator) -> Image:
+    """A filled lens, box or wedge, mostly longer than wide, lit from one side: things that lie about."""
+    canvas = np.zeros((CANVAS, CANVAS), np.uint8)
+    for _ in range(int(rng.choice([1, 2], p=[0.75, 0.25]))):
+        centre, length = rng.uniform(40, 72, 2), rng.uniform(24, 46)
+        wide, turn, form = length * rng.uniform(0.35, 0.9), rng.uniform(0, 2 * math.pi), rng.random()
+        if form < 0.4:
+            angles = np.linspace(0, 2 * math.pi, 24)
+        elif form < 0.7:
+            angles = np.array([1, 3, 5, 7]) * math.pi / 4
+        else:
+            angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 6)))
+        outline = np.stack([length * np.cos(angles), wide * np.sin(angles)], axis=1)
+        turned = outline @ np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+        cv2.fillPoly(canvas, [np.rint(centre + turned).astype(np.int32)], 255, cv2.LINE_AA)
+    light = np.indices((CANVAS, CANVAS)) - CANVAS / 2
+    shade = 1 + np.tensordot(rng.normal(0, 0.012, 2), light, 1)
+    return np.asarray(np.clip(canvas * np.clip(shade, 0.3, 1), 0, 255), np.uint8)
+
+
 def draw_filled(_digits: Digits, rng: Generator) -> Image:
     """Discs that touch, or a disc or a nearly filled ring with two or three stems: clovers, notes, beetles."""
     canvas = np.zeros((CANVAS, CANVAS), np.uint8)
@@ -700,6 +720,7 @@ FAMILIES: dict[str, Callable[[Digits, Generator], Image]] = {
     "struck": strike_digit,
     "frame": draw_frame,
     "blob": draw_blob,
+    "body": draw_body,
     "filled": draw_filled,
     "noise": draw_noise,
     "texture": draw_texture,
