@@ -5,6 +5,7 @@ other ones from it and augments them anew.
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import lru_cache, partial
 
@@ -78,11 +79,22 @@ def taught(
     order = rng.permutation(len(digits))
     # A chunk ends where a batch does, so that only the last batch of the epoch may be short.
     chunk = max(1, _CHUNK // recipe.batch_size) * recipe.batch_size
-    for start in range(0, len(order), chunk):
-        mixed = mix(digits.take(order[start : start + chunk]), stock, rng, how, shares)
+    chunks = (
+        mix(digits.take(order[start : start + chunk]), stock, rng, how, shares) for start in range(0, len(order), chunk)
+    )
+    for mixed in _made_ahead(chunks):
         for first in range(0, len(mixed), recipe.batch_size):
             batch = slice(first, first + recipe.batch_size)
             yield mixed.images[batch], mixed.labels[batch]
+
+
+def _made_ahead(chunks: Iterator[Digits]) -> Iterator[Digits]:
+    """Each chunk, while a thread makes the next: training leaves cores idle that augmenting can use."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = maker.submit(next, chunks, None)
+            yield chunk
 
 
 def mix(digits: Digits, stock: Stock, rng: np.random.Generator, how: Augmentation, shares: Shares) -> Digits:
