@@ -19,6 +19,7 @@ from training.verbs import (
     explore,
     export,
     handwriting,
+    ingredients,
     predict,
     release,
     report,
@@ -49,6 +50,7 @@ What is it worth?
   decisions  measure what may pass unread: coverage and error, blank cells, letters, drawn negatives
   handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
   ablate       measure what each step of the normalisation is worth, beside the same steps with OpenCV
+  ingredients  measure what each ingredient of our network's training is worth
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -73,6 +75,7 @@ _VERBS = (
     decisions,
     handwriting,
     ablate,
+    ingredients,
     baselines,
     compare,
     report,

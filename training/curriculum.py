@@ -4,10 +4,11 @@ Drawing takes longer than bending what was drawn, so a stock of pictures is draw
 other ones from it and augments them anew.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,11 +72,27 @@ def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -
 
 
 def taught(
-    digits: Digits, recipe: Recipe, rng: np.random.Generator, progress: float, shares: Shares = Shares()
+    digits: Digits,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    progress: float,
+    shares: Shares = Shares(),
+    unbent: Mapping[str, float] = MappingProxyType({}),
+    gentle: Augmentation = GENTLE,
 ) -> Iterator[Batch]:
-    """The batches of one epoch, as many pictures in all as there are digits; `progress` is 0 to 1 over the training."""
+    """The batches of one epoch, as many pictures in all as there are digits.
+
+    Args:
+        digits: MNIST.
+        recipe: says how large a batch is.
+        rng: of this epoch.
+        progress: 0 to 1 over the training.
+        shares: of the epoch.
+        unbent: what is augmented otherwise than usual, by the field of `Augmentation`.
+        gentle: how the last part is augmented.
+    """
     stock = make_stock(digits)
-    how = GENTLE if progress >= GENTLE_FROM else STANDARD
+    how = replace(gentle if progress >= GENTLE_FROM else STANDARD, **unbent)
     order = rng.permutation(len(digits))
     # A chunk ends where a batch does, so that only the last batch of the epoch may be short.
     chunk = max(1, _CHUNK // recipe.batch_size) * recipe.batch_size
@@ -118,4 +135,9 @@ SOURCES: dict[str, Callable[[Digits, Recipe, np.random.Generator, float], Iterat
     "taught_without_rescanned": partial(taught, shares=Shares(rescanned=0)),
     "taught_without_cells": partial(taught, shares=Shares(cells=0)),
     "taught_mnist_alone": partial(taught, shares=Shares(drawn=0, negatives=0, rescanned=0, cells=0)),
+    "taught_without_affine": partial(taught, unbent={"rotation": 0, "scale": 0, "shear": 0, "shift": 0, "wide": 0}),
+    "taught_without_elastic": partial(taught, unbent={"elastic": 0}),
+    "taught_without_weight": partial(taught, unbent={"weight": 0}),
+    "taught_without_effects": partial(taught, unbent={"effect": 0}),
+    "taught_without_gentle_end": partial(taught, gentle=STANDARD),
 }

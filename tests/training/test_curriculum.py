@@ -1,10 +1,12 @@
 """An epoch of what our network is taught: as many pictures as digits, every kind in its share."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
 from training import curriculum
-from training.augment import GENTLE, STANDARD
+from training.augment import GENTLE, STANDARD, Augmentation, augment
 from training.curriculum import SOURCES, Shares, make_stock, mix, taught
 from training.data import Digits
 from training.drawing import draw_digits
@@ -44,6 +46,36 @@ def test_every_kind_has_its_share(digits):
 def test_an_ablation_leaves_one_ingredient_out(digits, small_stock):
     batches = SOURCES["taught_without_negatives"](digits, Recipe("ours"), np.random.default_rng(5), 0)
     assert max(labels.max() for _, labels in batches) <= 9
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("affine", ("rotation", "scale", "shear", "shift", "wide")),
+        ("elastic", ("elastic",)),
+        ("weight", ("weight",)),
+        ("effects", ("effect",)),
+    ],
+)
+def test_an_ablation_leaves_one_kind_of_augmentation_out(digits, small_stock, monkeypatch, name, fields):
+    used = []
+    monkeypatch.setattr(curriculum, "augment", lambda images, rng, how: used.append(how) or images)
+    for progress in (0.0, 0.9):
+        list(SOURCES[f"taught_without_{name}"](digits, Recipe("ours", classes=11), np.random.default_rng(4), progress))
+    none = dict.fromkeys(fields, 0)
+    assert used == [replace(STANDARD, **none), replace(GENTLE, **none)]
+
+
+def test_an_ablation_leaves_the_gentle_end_out(digits, small_stock, monkeypatch):
+    used = []
+    monkeypatch.setattr(curriculum, "augment", lambda images, rng, how: used.append(how) or images)
+    list(SOURCES["taught_without_gentle_end"](digits, Recipe("ours", classes=11), np.random.default_rng(4), 0.9))
+    assert used == [STANDARD]
+
+
+def test_augmentation_bears_to_have_nothing_to_do(digits):
+    nothing = Augmentation(*[0.0] * len(fields(Augmentation)))
+    assert np.array_equal(augment(digits.images, np.random.default_rng(0), nothing), digits.images)
 
 
 def test_the_same_seed_gives_the_same_epoch(digits, small_stock):
