@@ -6,10 +6,12 @@ Work happens at a reduced size: a digit ends as 20 pixels, so some 100 carry all
 is small in a large picture is found first and then looked at again at a size that suits it.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 
 from service.cuts import is_cut_off
@@ -90,15 +92,17 @@ def find_ink(image: Image.Image) -> Ink:
         tiny = _on_spotless_paper(image)
         if tiny is not None:
             return tiny
-    unpadded = find_unpadded(image)
+    # Made once: taking a small picture out of Pillow costs as much as looking through it.
+    pixels = np.asarray(image)
+    unpadded = find_unpadded(pixels)
     if unpadded is not None:
         inner = find_ink(image.crop(unpadded))
         return replace(inner, offset=(inner.offset[0] + unpadded[0], inner.offset[1] + unpadded[1]))
-    ink = _look(image)
+    ink = _look(image, pixels)
     if ink.box is None or ink.scale == 1 or _longer(ink.box) >= FINE_SIDE:
         return ink
     left, top, right, bottom = _around(ink.box, ink.scale, image.size)
-    fine = _look(image.crop((left, top, right, bottom)))
+    fine = _look(image.crop((left, top, right, bottom)), pixels[top:bottom, left:right])
     if fine.box is None:
         return ink
     return replace(fine, noticed=(fine.noticed - {"cut_off"}) | ink.noticed, offset=(left, top))
@@ -142,22 +146,28 @@ def _around(box: Box, scale: int, size: tuple[int, int]) -> Box:
     return left, top, right, bottom
 
 
-def _look(image: Image.Image) -> Ink:
-    """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE."""
+def _look(image: Image.Image, pixels: NDArray[np.uint8]) -> Ink:
+    """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE; `pixels` are the picture's."""
     scale = -(-max(image.size) // WORK_SIDE)
-    reduced = image.reduce(scale) if scale > 1 else image
-    cell = find_surrounded(np.asarray(reduced))
-    residue, threshold = _residue_and_threshold(reduced.crop(cell) if cell else reduced)
-    ink = _in_surround(residue, threshold, reduced.size, cell) if cell else _find_digit_ink(residue, threshold)
-    return replace(ink, scale=scale)
+    if scale > 1:
+        image = image.reduce(scale)
+        pixels = np.asarray(image)
+    cell = find_surrounded(pixels)
+    if cell is None:
+        ink = _find_digit_ink(*_residue_and_threshold(image, pixels))
+        return ink if scale == 1 else replace(ink, scale=scale)
+    left, top, right, bottom = cell
+    residue, threshold = _residue_and_threshold(image.crop(cell), pixels[top:bottom, left:right])
+    return replace(_in_surround(residue, threshold, image.size, cell), scale=scale)
 
 
-def _residue_and_threshold(paper: Image.Image) -> tuple[Residue, float | None]:
+def _residue_and_threshold(paper: Image.Image, pixels: NDArray[np.uint8]) -> tuple[Residue, float | None]:
     """The residue, and the level beyond which it is ink; None where all of it is paper."""
-    residue = find_residue(paper)
+    residue = find_residue(paper, pixels)
     otsu = threshold_otsu(residue.counts)
     if _is_cluttered(residue, otsu[0]):
-        residue = find_residue(paper.filter(SMOOTH))
+        smooth = paper.filter(SMOOTH)
+        residue = find_residue(smooth, np.asarray(smooth))
         otsu = threshold_otsu(residue.counts)
     return residue, _ink_threshold(residue, *otsu)
 
@@ -196,7 +206,9 @@ def find_writing(image: Image.Image, scale: int, find: Callable[[Mask], Mask | N
 
     What `find` finds in a mask of all ink is printed and taken away: by default lines that run level through it.
     """
-    residue, threshold = _residue_and_threshold(image.reduce(scale) if scale > 1 else image)
+    if scale > 1:
+        image = image.reduce(scale)
+    residue, threshold = _residue_and_threshold(image, np.asarray(image))
     while threshold is not None and (printed := find(residue.levels > threshold)) is not None:
         residue, threshold = _without(residue, printed, threshold)
     if threshold is None:
@@ -267,11 +279,14 @@ def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) 
     if threshold is None:
         return None
     cut = _stroke_threshold(residue.counts, threshold)
-    box, whole = _profile(residue.levels > cut)
     height, width = residue.levels.shape
-    left, top, right, bottom = box
     x, y = INSIDE * width + 1, INSIDE * height + 1
-    if not whole or left < x or top < y or right > width - x or bottom > height - y:
+    # Frames are told by their upper edge, before anything is looked for.
+    if residue.levels[: math.ceil(y)].max() > cut:
+        return None
+    box, whole = _profile(residue.levels > cut)
+    left, top, right, bottom = box
+    if not whole or left < x or right > width - x or bottom > height - y:
         return None
     if right - left > MAX_ASPECT * (bottom - top) or bottom - top < MIN_PALE_SIZE * max(height, width):
         return None
@@ -295,8 +310,7 @@ def _stroke_threshold(counts: Counts, threshold: float) -> float:
 
 def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, float | None]:
     """The residue without lines and the soft edges that they leave behind, and its threshold."""
-    levels = residue.levels.copy()
-    levels[lines | (dilate(lines, 2) & (levels <= threshold))] = 0
+    levels = residue.levels * ~(lines | (dilate(lines, 2) & (residue.levels <= threshold)))
     rest = Residue(levels, count_levels(levels), residue.grain)
     return rest, _ink_threshold(rest, *threshold_otsu(rest.counts))
 

@@ -6,6 +6,7 @@ so it is no part of the line and stays: nothing has to be repaired.
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,19 +127,20 @@ def find_frame(mask: Mask) -> Mask | None:
     if max(np.count_nonzero(mask.any(axis=1)) / height, np.count_nonzero(mask.any(axis=0)) / width) < AROUND:
         return None
     runs = find_runs(mask)
-    frame: list[NDArray[np.intp]] = []
+    frame: list[Mask] = []
     writing = False
     for mark in find_marks(runs):
         x, y = mark.width / width, mark.height / height
         if max(x, y) >= RIM_TO_RIM or min(x, y) >= AROUND:
-            if min(x, y) > MAX_THICKNESS + SLOPES[-1] and reaches_inside(paint(runs, mark.runs)):
+            painted = paint(runs, mark.runs)
+            if min(x, y) > MAX_THICKNESS + SLOPES[-1] and reaches_inside(painted):
                 return None
-            frame.append(mark.runs)
+            frame.append(painted)
         elif max(x, y) >= MIN_WRITING and not mark.lies_at_rim(mask.shape):
             if mark.touches_rim(mask.shape):
                 return None
             writing = True
-    return paint(runs, np.concatenate(frame)) if frame and writing else None
+    return reduce(np.logical_or, frame) if frame and writing else None
 
 
 def _find_writing(rest: Mask) -> Mark | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.marks import Box
 
@@ -20,9 +19,11 @@ MAX_ALIKE = 0.1
 MIN_LEFT = 8
 
 
-def find_unpadded(image: Image.Image) -> Box | None:
-    """The box of the picture without rows and columns that were repeated at its rim; None where there are none."""
-    pixels = np.asarray(image)
+def find_unpadded(pixels: NDArray[Any]) -> Box | None:
+    """The box of the picture without rows and columns that were repeated at its rim; None where there are none.
+
+    `pixels` is uint8 `[height, width]` or `[height, width, 3]`.
+    """
     height, width = pixels.shape[:2]
     top, bottom = _count_repeated(pixels), height - _count_repeated(pixels[::-1])
     if bottom - top < MIN_LEFT:
@@ -55,7 +56,8 @@ def find_surrounded(pixels: NDArray[Any]) -> Box | None:
 def _count_repeated(rows: NDArray[Any]) -> int:
     """How many of the first rows only repeat the row after them."""
     first = rows[0]
-    if min(rows.shape[:2]) == 1 or not np.array_equal(first, rows[1]) or np.mean(first[1:] == first[:-1]) > MAX_EQUAL:
+    # Of so few pixels the bytes are compared sooner than the arrays.
+    if min(rows.shape[:2]) == 1 or first.tobytes() != rows[1].tobytes() or np.mean(first[1:] == first[:-1]) > MAX_EQUAL:
         return 0
     same = (rows == first).reshape(len(rows), -1).all(axis=1)
     return len(rows) - 1 if same.all() else int(same.argmin()) - 1

@@ -32,7 +32,9 @@ MIN_LIGHT = 40
 # A channel is preferred to plain grey when ink stands out so much more in it.
 CLEARER = 1.1
 
-_POWERS = np.stack([np.ones(256), np.arange(256.0), np.arange(256.0) ** 2])
+_LEVELS = np.arange(256.0)
+_POWERS = np.stack([np.ones(256), _LEVELS])
+_SQUARES = _LEVELS**2
 _TAILS = np.array([0.02, 0.5, 0.98])
 # Half of a bell curve lies within 0.67 standard deviations.
 _MEDIAN_TO_DEVIATION = 1.48
@@ -43,8 +45,8 @@ class Counts:
 
     def __init__(self, counts: NDArray[np.intp]) -> None:
         self.counts = counts
-        # Of the pixels up to each level: their number, the sum of their levels, the sum of their squares.
-        self.number, self.sum, self.squares = (counts * _POWERS).cumsum(axis=1)
+        # Of the pixels up to each level: their number and the sum of their levels.
+        self.number, self.sum = (counts * _POWERS).cumsum(axis=1)
 
     def above(self, level: float) -> int:
         """How many pixels are above a level."""
@@ -75,9 +77,9 @@ class Residue:
         return Residue(sheet, count_levels(sheet), self.grain)
 
 
-def find_residue(image: Image.Image) -> Residue:
-    """Residue of a picture of mode "L" or "RGB", whichever of ink and paper is darker."""
-    grey = best_channel(image)
+def find_residue(image: Image.Image, pixels: NDArray[np.uint8]) -> Residue:
+    """Residue of a picture of mode "L" or "RGB", here and as an array, whichever of ink and paper is darker."""
+    grey = pixels if image.mode == "L" else best_channel(image)
     counts = np.bincount(grey.ravel(), minlength=256)
     residue = _on_flat_paper(grey, counts)
     if residue is not None:
@@ -93,13 +95,11 @@ def count_levels(grey: NDArray[Any]) -> Counts:
 
 
 def best_channel(image: Image.Image) -> Grey:
-    """The picture as grey `[height, width]`: of red, green and blue the one in which ink and paper differ most.
+    """A colour picture as grey `[height, width]`: of red, green and blue the one in which ink and paper differ most.
 
     Blue ink is darkest in red, red ink in green and blue. Grey of all three has less noise and is taken where no
     channel is clearly better.
     """
-    if image.mode == "L":
-        return np.asarray(image)
     channels = image.split()
     spans = [_span(channel) for channel in channels]
     clearest = spans.index(max(spans))
@@ -144,8 +144,9 @@ def rim(grey: Grey) -> Grey:
 
 def _paper_is_dark(grey: Grey, counts: Counts) -> bool:
     threshold, _ = threshold_otsu(counts)
-    dark = float(counts.number[threshold]) / grey.size
-    darkness = dark + RIM_WEIGHT * float(np.mean(rim(grey) <= threshold)) - DARK_PAPER
+    edge = rim(grey)
+    dark, dark_edge = float(counts.number[threshold]) / grey.size, int(np.count_nonzero(edge <= threshold)) / len(edge)
+    darkness = dark + RIM_WEIGHT * dark_edge - DARK_PAPER
     if abs(darkness) > IN_DOUBT:
         return darkness > 0
     return darkness + SKEW_WEIGHT * _skewness(grey) > 0
@@ -166,12 +167,24 @@ def _under_uneven_light(grey: Grey) -> Residue:
     if brightest > UNEVEN * int(light.min()):
         signed = (signed * (max(brightest, MIN_LIGHT) / np.maximum(light, MIN_LIGHT))).astype(np.int16)
     # The commonest residue, five levels taken together, is the paper's; the lighter side of it is grain alone.
-    below = count_levels(signed.clip(-20, 235) + 20).number
+    counts = np.bincount((_clip(signed, -20, 235) + 20).ravel(), minlength=256)
+    below = counts.cumsum()
     mode = int((below[5:] - below[:-5])[:150].argmax()) + 3
     lighter_side = below[: mode + 1]
     grain = _MEDIAN_TO_DEVIATION * (mode - int(lighter_side.searchsorted(0.5 * lighter_side[-1])))
-    levels = (signed - (mode - 20)).clip(0, 255).astype(np.uint8)
-    return Residue(levels, count_levels(levels), grain)
+    levels = _clip(signed - (mode - 20), 0, 255).astype(np.uint8)
+    if counts[-1]:  # among them may be some that are even darker
+        return Residue(levels, count_levels(levels), grain)
+    of_levels = np.zeros(256, np.intp)
+    of_levels[: 256 - mode] = counts[mode:]
+    of_levels[0] = below[mode]
+    return Residue(levels, Counts(of_levels), grain)
+
+
+def _clip(values: NDArray[Any], low: int, high: int) -> NDArray[Any]:
+    """As `numpy.clip`, which takes as long for its own as for so few values."""
+    clipped: NDArray[Any] = np.minimum(np.maximum(values, low), high)
+    return clipped
 
 
 def _light(grey: Grey) -> Grey:
@@ -215,5 +228,5 @@ def threshold_otsu(counts: Counts) -> tuple[int, float]:
     first = int(between.argmax())
     # Levels that do not occur leave the measure flat: the middle between the classes is the safest place.
     last = 255 - int(between[::-1].argmax())
-    variance = float(counts.squares[-1]) * total - whole * whole
+    variance = float(counts.counts @ _SQUARES) * total - whole * whole
     return (first + last) // 2, float(between[first]) / max(variance, 1.0)

@@ -65,10 +65,11 @@ def stroke_width(density: NDArray[np.uint8]) -> float:
     The perimeter of soft-edged ink is the total variation along rows and columns, which exceeds it by 4/pi for
     strokes in all directions.
     """
-    levels = density.astype(np.int16)
+    height, width = density.shape
+    levels = np.zeros((height + 2, width + 2), np.int16)
+    levels[1:-1, 1:-1] = density
     variation = np.abs(levels[1:] - levels[:-1]).sum() + np.abs(levels[:, 1:] - levels[:, :-1]).sum()
-    rim = levels[0].sum() + levels[-1].sum() + levels[:, 0].sum() + levels[:, -1].sum()
-    return 8 / np.pi * float(levels.sum()) / max(float(variation + rim), 1.0)
+    return 8 / np.pi * float(levels.sum()) / max(float(variation), 1.0)
 
 
 def _bring_to_width(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
