@@ -14,6 +14,7 @@ from service.classifier import DigitClassifier
 from service.columns import ColumnReader
 from service.drain import draining_on_signals
 from service.errors import MethodNotAllowed, NotFound
+from service.heap import use_one_heap
 from service.metrics import Metrics
 from service.middleware import RequestMiddleware
 from service.reader import Reader
@@ -42,6 +43,7 @@ def create_app(configured: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        use_one_heap()
         reader = _load_reader(configured)
         state = State(configured, reader, metrics, _refusable(configured.root_path), ready=True)
         metrics.observe_model(reader.classifier.record)
