@@ -6,13 +6,19 @@ goes into the exported graph; the thresholds go into the file's metadata.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.decisions import DEFAULT_DOUBT_AT, REJECT_AT, TARGET_ERRORS, choose_threshold
+from service.decisions import (
+    DEFAULT_DOUBT_AT,
+    REJECT_AT,
+    TARGET_ERRORS,
+    Threshold,
+    wilson_upper,
+)
 from training.data import Digits
 from training.evaluate import brier_score, negative_log_likelihood
 from training.mixture import make_mixed_negatives, make_mixture
@@ -44,6 +50,10 @@ class Answers:
     probabilities: NDArray[np.float32]
     reject: NDArray[np.float32]
     labels: NDArray[np.uint8]
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Answers":
+        """Some of them, bool `[N]`."""
+        return Answers(self.probabilities[chosen], self.reject[chosen], self.labels[chosen])
 
     @property
     def confidence(self) -> NDArray[np.float32]:
@@ -150,20 +160,44 @@ def choose_doubt(digits: NDArray[np.floating], negatives: NDArray[np.floating]) 
 def fit_thresholds(parts: Mapping[str, Answers], doubt_at: float) -> dict[str, Any]:
     """For each promised error rate, the threshold as the metadata hold it; None where none keeps the promise.
 
-    The promise is kept on all parts together. What is doubted to be a digit is never accepted, and counts in coverage.
+    The bound on the error keeps the promise on all parts together, and the error itself on each of them: who only sends
+    the harder kind was promised the same. What is doubted to be a digit is never accepted, and counts in coverage.
     """
-    confidence, correct, reject = (
-        np.concatenate([getattr(part, name) for part in parts.values()]) for name in ("confidence", "correct", "reject")
-    )
-    sure = reject < doubt_at
-    chosen = {
-        str(target): choose_threshold(confidence[sure], correct[sure], target) if sure.any() else None
-        for target in TARGET_ERRORS
-    }
+    sure = [part.only(part.reject < doubt_at) for part in parts.values()]
+    total = sum(len(part.labels) for part in parts.values())
+    chosen = {target: _least_threshold(sure, target) for target in TARGET_ERRORS}
     return {
-        target: asdict(replace(entry, coverage=entry.coverage * float(sure.mean()), n=len(sure))) if entry else None
-        for target, entry in chosen.items()
+        str(target): None if accept_at is None else asdict(_describe(sure, accept_at, total))
+        for target, accept_at in chosen.items()
     }
+
+
+def _least_threshold(parts: Sequence[Answers], target: float) -> float | None:
+    """The least confidence from which on the promise is kept on all parts together and on each of them."""
+    candidates = np.unique(np.concatenate([part.confidence for part in parts]).astype(np.float64))
+    within = np.ones(len(candidates), np.bool_)
+    errors, accepted = np.zeros((2, len(candidates)), np.int64)
+    for part in parts:
+        own_errors, own_accepted = _count_from(part.confidence[~part.correct], part.confidence, at=candidates)
+        within &= own_errors <= target * own_accepted
+        errors += own_errors
+        accepted += own_accepted
+    within &= wilson_upper(errors, accepted) <= target
+    return float(candidates[within.argmax()]) if within.any() else None
+
+
+def _count_from(*confidences: NDArray[np.floating], at: NDArray[np.float64]) -> list[NDArray[np.intp]]:
+    """How many of each of the confidences are as high as those `at`."""
+    return [len(each) - np.sort(each.astype(np.float64)).searchsorted(at) for each in confidences]
+
+
+def _describe(parts: Sequence[Answers], accept_at: float, total: int) -> Threshold:
+    """What a threshold comes to, as a part of so many in total."""
+    taken = [part.confidence >= accept_at for part in parts]
+    accepted = sum(int(each.sum()) for each in taken)
+    errors = sum(int((each & ~part.correct).sum()) for each, part in zip(taken, parts, strict=True))
+    upper = float(wilson_upper(np.array([errors]), np.array([accepted]))[0])
+    return Threshold(accept_at, accepted / total, errors / accepted, upper, total)
 
 
 def _scores(before: Answers, after: Answers) -> dict[str, float]:

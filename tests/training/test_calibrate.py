@@ -75,6 +75,18 @@ def test_the_promise_is_kept_on_all_parts_together() -> None:
     assert together["accept_at"] > alone["accept_at"]
 
 
+def test_the_promise_is_kept_on_each_part_alone() -> None:
+    """A few hard ones among many easy ones hardly move the whole."""
+    easy, hard = answers(60_000), answers(3_000, scale=5)
+    parts = {"easy": easy, "hard": Answers(hard.probabilities, hard.reject, hard.labels)}
+    for target, entry in fit_thresholds(parts, 0.5).items():
+        threshold = Threshold(**entry)
+        assert threshold.error_upper <= float(target)
+        for part in parts.values():
+            accepted = part.confidence >= threshold.accept_at
+            assert (accepted & ~part.correct).sum() <= float(target) * accepted.sum()
+
+
 def test_what_may_be_no_digit_is_not_covered() -> None:
     half = fit_thresholds({"sure": answers(20_000), "doubted": answers(20_000, reject=0.3)}, doubt_at=0.3)
     alone = fit_thresholds({"sure": answers(20_000)}, doubt_at=0.3)
