@@ -36,9 +36,11 @@ _NORMALISERS = {
 PICTURES, ROUNDS = 20, 25
 # Of a cell, the part that a digit has with the margin of MNIST around it.
 INNER = 0.8
-LARGE = "12-megapixel JPEG"
+LARGE, LARGE_GREY = "12-megapixel JPEG", "12-megapixel grey JPEG"
 LARGE_SIZE = 4000, 3000
 LARGE_QUALITY = 85
+# Red, green and blue of white paper by lamp light.
+LAMP = 1.0, 0.95, 0.85
 
 # Normalises the files that it is given with a function, and tells how much memory the process has taken at most.
 _MEASURE_MEMORY = """
@@ -54,19 +56,24 @@ print(re.search(r"VmHWM:\\s+(\\d+)", status.read_text())[1] if status.exists() e
 
 
 def draw_kinds(count: int = PICTURES) -> dict[str, list[bytes]]:
-    """Encoded pictures of drawn digits by kind: as MNIST, cells with and without a frame, scans, one photograph."""
+    """Encoded pictures of drawn digits by kind: as MNIST, cells with and without a frame, scans, one photograph.
+
+    The photograph comes in colour, as cameras write it, and in grey.
+    """
     rng = np.random.default_rng(0)
     digits = list(draw_digits(count, rng)[0])
     cells = [_on_paper(digit, 64, rng) for digit in digits]
     width, height = LARGE_SIZE
     photograph = _on_paper(digits[0], height, rng)
     margin = (width - height) // 2
+    photograph = np.pad(photograph, ((0, 0), (margin, margin)), "symmetric")
     return {
         "28x28 PNG": [encode_png(digit) for digit in digits],
         "64x64 cell": [encode_png(cell) for cell in cells],
         "64x64 cell in a frame": [encode_png(_with_frame(cell)) for cell in cells],
         "300x300 scan": [encode_png(_on_paper(digit, 300, rng)) for digit in digits],
-        LARGE: [_encode_jpeg(np.pad(photograph, ((0, 0), (margin, margin)), "symmetric"))],
+        LARGE: [_encode_jpeg(_by_lamp_light(photograph))],
+        LARGE_GREY: [_encode_jpeg(photograph)],
     }
 
 
@@ -84,6 +91,11 @@ def _with_frame(cell: Grey) -> Grey:
     framed = cell.copy()
     cv2.rectangle(framed, (2, 2), (len(cell) - 3, len(cell) - 3), 60, 2)
     return framed
+
+
+def _by_lamp_light(picture: Grey) -> Grey:
+    """A grey picture `[height, width]` in colour `[height, width, 3]`, as white paper looks under a warm lamp."""
+    return np.stack([picture, (picture * LAMP[1]).astype(np.uint8), (picture * LAMP[2]).astype(np.uint8)], axis=2)
 
 
 def _encode_jpeg(picture: Grey) -> bytes:
@@ -117,13 +129,13 @@ def measure_times(kinds: Mapping[str, Sequence[bytes]], rounds: int = ROUNDS) ->
 
 
 def measure_memory(kinds: Mapping[str, Sequence[bytes]]) -> dict[str, dict[str, float]]:
-    """Megabytes that a process of its own has resident at most: reading all kinds but the largest, and reading that.
+    """Megabytes that a process of its own has resident at most: reading all small kinds, and reading the photograph.
 
     Nothing where the system does not tell (it is Linux that does).
     """
     with tempfile.TemporaryDirectory() as folder:
         files = _write(kinds, Path(folder))
-        small = [path for kind, paths in files.items() if kind != LARGE for path in paths]
+        small = [path for kind, paths in files.items() if kind not in (LARGE, LARGE_GREY) for path in paths]
         taken = {
             name: {"small pictures": _peak(function, small), LARGE: _peak(function, files[LARGE])}
             for name, function in _NORMALISERS.items()

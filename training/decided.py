@@ -115,7 +115,8 @@ def no_digits(measured: Mapping[str, Any]) -> Section:
     told = (
         f"Drawn by code, {next(iter(families['families'].values()))['n']} of each family, against {families['digits']:,} "
         f"validation digits: AUROC of the reject output; what passes where {families['digits_rejected']:.0%} of the digits is "
-        f"rejected; what is accepted at the default thresholds; and how much of it when it comes as a PNG of 112x112. One that is held out was never trained on."
+        f"rejected; what is accepted at the default thresholds; and how much of it when it comes as a PNG of 112x112. One that is held out was never trained on. "
+        "Left out are look-alikes: letters such as O, I, l, S, Z and B, and scenes in which only an upright bar is found."
     )
     rows = [
         (

@@ -4,7 +4,7 @@ A family is one way of not being a digit. Those in `HELD_OUT` are never trained 
 digits says how the reject output does on what it has not seen.
 
 Letters that people themselves cannot tell from a digit are left out (`LOOK_ALIKES`), as are the pieces of digits
-that are digits again: the upper half of an 8 is a 0, the right half of a 4 is a 1.
+that are digits again (the upper half of an 8 is a 0, the right half of a 4 is a 1) and upright bars, which are ones.
 """
 
 # ruff: noqa: RUF001 - letters of three alphabets look alike; here that is the point
@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
-from service.preprocessing import SIZE
+from service.ink import find_ink
+from service.preprocessing import SIZE, normalize
 from training.drawing import (
     CANVAS,
     Generator,
@@ -688,7 +689,23 @@ def draw_word(_digits: Digits, rng: Generator) -> Image:
 
 
 def draw_scene(_digits: Digits, rng: Generator) -> Image:
-    """A photograph of something else: lit bodies before a background, in grey, cropped somewhere."""
+    """A photograph of something else: lit bodies before a background, in grey, cropped somewhere.
+
+    One in which the service finds nothing but an upright bar is left out: that is how a 1 is written.
+    """
+    while True:
+        scene = _photograph(rng)
+        if not _shows_a_bar(scene):
+            return scene
+
+
+def _shows_a_bar(scene: Image) -> bool:
+    large = cv2.resize(scene, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    read = normalize(find_ink(PillowImage.fromarray(large)))
+    return read is not None and is_thin_upright(read)
+
+
+def _photograph(rng: Generator) -> Image:
     rows, columns = np.indices((CANVAS, CANVAS)) / CANVAS
     light = rng.normal(0, 1, 2)
     scene = (

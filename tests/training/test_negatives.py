@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from training import negatives
 from training.drawing import draw_digits
 from training.negatives import (
     _SYMBOLS,
@@ -47,6 +48,15 @@ def test_letters_that_look_like_digits_are_left_out():
     left_out = set("".join(LOOK_ALIKES.values()))
     assert set("OIlSZB") <= left_out
     assert not set(LETTERS + _SYMBOLS) & left_out
+
+
+def test_no_scene_shows_nothing_but_an_upright_bar(monkeypatch):
+    bar, ball = (np.full((28, 28), 220, np.uint8) for _ in range(2))
+    bar[4:24, 12:15] = 30
+    cv2.circle(ball, (14, 14), 8, 30, -1)
+    drawn = iter([bar, bar, ball])
+    monkeypatch.setattr(negatives, "_photograph", lambda _: next(drawn))
+    assert np.array_equal(negatives.draw_scene(None, np.random.default_rng(0)), ball)
 
 
 def test_nothing_drawn_could_be_taken_for_a_one(digits):
