@@ -160,8 +160,8 @@ def choose_doubt(digits: NDArray[np.floating], negatives: NDArray[np.floating]) 
 def fit_thresholds(parts: Mapping[str, Answers], doubt_at: float) -> dict[str, Any]:
     """For each promised error rate, the threshold as the metadata hold it; None where none keeps the promise.
 
-    The bound on the error keeps the promise on all parts together, and the error itself on each of them: who only sends
-    the harder kind was promised the same. What is doubted to be a digit is never accepted, and counts in coverage.
+    The bound on the error keeps the promise on each part alone: who only sends the harder kind was promised the same.
+    What is doubted to be a digit is never accepted, and counts in coverage.
     """
     sure = [part.only(part.reject < doubt_at) for part in parts.values()]
     total = sum(len(part.labels) for part in parts.values())
@@ -173,22 +173,19 @@ def fit_thresholds(parts: Mapping[str, Answers], doubt_at: float) -> dict[str, A
 
 
 def _least_threshold(parts: Sequence[Answers], target: float) -> float | None:
-    """The least confidence from which on the promise is kept on all parts together and on each of them."""
+    """The least confidence from which on the promise is kept on each part."""
     candidates = np.unique(np.concatenate([part.confidence for part in parts]).astype(np.float64))
     within = np.ones(len(candidates), np.bool_)
-    errors, accepted = np.zeros((2, len(candidates)), np.int64)
     for part in parts:
-        own_errors, own_accepted = _count_from(part.confidence[~part.correct], part.confidence, at=candidates)
-        within &= own_errors <= target * own_accepted
-        errors += own_errors
-        accepted += own_accepted
-    within &= wilson_upper(errors, accepted) <= target
+        errors = _count_from(candidates, part.confidence[~part.correct])
+        accepted = _count_from(candidates, part.confidence)
+        within &= (accepted == 0) | (wilson_upper(errors, np.maximum(accepted, 1)) <= target)
     return float(candidates[within.argmax()]) if within.any() else None
 
 
-def _count_from(*confidences: NDArray[np.floating], at: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """How many of each of the confidences are as high as those `at`."""
-    return [len(each) - np.sort(each.astype(np.float64)).searchsorted(at) for each in confidences]
+def _count_from(candidates: NDArray[np.float64], confidence: NDArray[np.floating]) -> NDArray[np.intp]:
+    """How many are at least as high as each of the candidates."""
+    return len(confidence) - np.sort(confidence.astype(np.float64)).searchsorted(candidates)
 
 
 def _describe(parts: Sequence[Answers], accept_at: float, total: int) -> Threshold:
