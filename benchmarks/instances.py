@@ -98,6 +98,18 @@ def running(
         instance.stop()
 
 
+@contextmanager
+def busy(cores: set[int]) -> Iterator[None]:
+    """Keep cores busy with nothing, at the lowest priority there is: whoever else wants them gets them."""
+    spin = f"import os; os.sched_setaffinity(0, {cores}); os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
+    spinner = subprocess.Popen([sys.executable, "-c", f"{spin}\nwhile True: pass"])
+    try:
+        yield
+    finally:
+        spinner.kill()
+        spinner.wait()
+
+
 def machine() -> str:
     """The processor and how many cores of it, for the line beside a figure."""
     names = [

@@ -2,7 +2,8 @@
 
 Capacity is what a closed loop gets answered over as many connections as admission lets in: the core is full, nothing
 is refused. Then an open loop sends three times as much, whether or not it is answered; then the closed loop again, to
-see how soon full speed is back. The service has one core, the callers have the other.
+see how soon full speed is back. The service has one core, the callers have the other, and what they leave of it is spun
+away: two cores of a virtual machine are often two threads of a real one, and each is slower while the other is busy.
 
     python -m benchmarks.overload
     python -m benchmarks.overload --seconds 10 --kind 300
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.instances import Instance, machine, running
+from benchmarks.instances import CALLER_CORE, Instance, busy, machine, running
 from benchmarks.load import Generator, Loop, Result, raw_request
 from benchmarks.pictures import KINDS, write_pictures
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kind", choices=KINDS, default="64", help="sides of the pictures")
     parser.add_argument("--pictures", type=int, default=500, help="distinct pictures")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as scratch, running() as instance:
+    with tempfile.TemporaryDirectory() as scratch, running() as instance, busy(CALLER_CORE):
         paths = write_pictures(Path(scratch), options.kind, options.pictures)
         url = f"{instance.url}/predict"
         requests = [raw_request(url, path.read_bytes()) for path in paths]
