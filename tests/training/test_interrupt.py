@@ -9,6 +9,14 @@ import pytest
 from training.interrupt import held_back
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """A shell has what it runs in the background ignore interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
