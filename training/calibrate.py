@@ -207,7 +207,7 @@ def _scores(before: Answers, after: Answers) -> dict[str, float]:
 
 
 def _kept(parts: Mapping[str, Answers], threshold: Mapping[str, Any] | None, doubt_at: float) -> dict[str, Any]:
-    """Coverage and error of each part at the threshold that was chosen on all."""
+    """Coverage and error of each part at a threshold."""
     if threshold is None:
         return {}
     kept = {}
