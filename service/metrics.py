@@ -79,6 +79,12 @@ class Metrics:
         self.requests.inc(method, route, status)
         self.request_seconds.observe(seconds, method, route)
 
+    def observe_refusals(self, code: str, route: str, status: int, times: int) -> None:
+        """Count so many POST requests that were answered with this error as they came."""
+        self.rejected.inc(code, times=times)
+        self.requests.inc("POST", route, status, times=times)
+        self.request_seconds.observe(0.0, "POST", route, times=times)
+
     def observe_stages(self, timings: Timings) -> None:
         """Record how long a request spent in each stage."""
         observe = self.stage_seconds.observe

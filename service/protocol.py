@@ -1,36 +1,23 @@
 """uvicorn's HTTP protocol with a guard at the door, for what the application would see too late or not at all.
 
 A request head must come in time and be of a sane size. When as much is in flight as may be, a reading is refused
-here, before a task is made for it, and mostly before it is parsed: under three times its capacity a service that spends
-a quarter of a reading on each refusal would answer little else. And for the same reason a plain reading is answered
-from here; see `shortcut`.
+here, before a task is made for it, and mostly before it is parsed; see `refusals`. And a plain reading is answered from
+here; see `shortcut`.
 """
 
 import asyncio
-import re
-from collections.abc import Mapping
-from functools import cache
 from time import perf_counter
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.errors import Overloaded
-from service.problems import problem_json, request_id
+from service.problems import request_id
 from service.shortcut import Shortcut
 from service.state import State
 
 HEAD_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 * 1024
-
-_REFUSAL = (
-    b"HTTP/1.1 429 Too Many Requests\r\n"
-    b"content-type: application/problem+json\r\nretry-after: 1\r\nx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b"
-)
-
-_SPECIAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|connection|expect|upgrade|x-request-id)[ \t]*:|\n[ \t]")
-_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r")
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -48,6 +35,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_message = False
         self._refused = False
         self._close_after_refusal = False
+        self._idle_since = 0.0
+        self._service: State | None = self.app_state.get("service")
         self._shortcut: Shortcut | None = self.app_state.get("shortcut")
         self._plain: list[bytes] | None = None
         self._plain_headers: dict[bytes, bytes] = {}
@@ -67,7 +56,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().shutdown()
 
     def data_received(self, data: bytes) -> None:
-        if self._refuse_unparsed(data):
+        if self._service is not None and self._refuse_unparsed(self._service, data):
             return
         # Answers leave in the order of the requests.
         self._finish_waiting()
@@ -88,13 +77,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_done()
-        state: State | None = self.app_state.get("service")
+        state = self._service
         if state is None:
             super().on_headers_complete()
             return
         pipelined = self.cycle is not None and not self.cycle.response_complete
         if not pipelined and self._is_full(state):
-            route = state.refusable.get(self._path())
+            route = state.refusals.route_to(self._path())
             if route is not None:
                 self._refuse(state, route)
                 return
@@ -162,14 +151,27 @@ class GuardedProtocol(HttpToolsProtocol):
     def _enter(self) -> None:
         """The request is here as a whole; until its task has begun, and holds a ticket, it is counted here."""
         super().on_message_complete()
-        state: State | None = self.app_state.get("service")
+        state = self._service
         if state is not None:
             state.admission.entering += 1
             # Behind the first step of the task.
             self.loop.call_soon(state.admission.has_entered)
 
     def _keep_alive(self) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        """Wait for another request; a timer that runs since an earlier one is left to find out that it is too early."""
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._close_when_idle(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._close_when_idle(left)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _close_when_idle(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _is_full(self, state: State) -> bool:
         """Whether no other request may be let in.
@@ -181,19 +183,18 @@ class GuardedProtocol(HttpToolsProtocol):
     def _about_to_enter(self, state: State) -> int:
         return state.admission.entering + len(self._shortcut or ())
 
-    def _refuse_unparsed(self, data: bytes) -> bool:
+    def _refuse_unparsed(self, state: State, data: bytes) -> bool:
         """Refuse a plain request that is here as a whole; any other takes the way through the parser."""
-        state: State | None = self.app_state.get("service")
-        if state is None or not state.ready or not self._is_full(state):
+        if not self._is_full(state) or not state.ready or self._in_message or self._waiting:
             return False
-        if self._in_message or self._waiting or not (self.cycle is None or self.cycle.response_complete):
+        if self.cycle is not None and not self.cycle.response_complete:
             return False
-        route = _route_of_whole(data, state.refusable)
+        route = state.refusals.route_of_whole(data)
         if route is None:
             return False
-        self._head_done()
-        self._unset_keepalive_if_required()
-        self._send_refusal(state, route, request_id(b""), b"")
+        if self._in_head:
+            self._head_done()
+        self._send_refusal(state, route, request_id(b""))
         self._keep_alive()
         return True
 
@@ -211,12 +212,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.expect_100_continue:
             self.transport.close()
 
-    def _send_refusal(self, state: State, route: str, identity: str, header: bytes) -> None:
-        told = identity.encode()
-        body = _refusal_of(route) % (state.admission.requests + self._about_to_enter(state), told)
-        self.transport.write(_REFUSAL % (told, len(body), header, body))
-        state.metrics.count_refusal(Overloaded.code)
-        state.metrics.observe_request("POST", route, Overloaded.status, 0.0)
+    def _send_refusal(self, state: State, route: str, identity: str, header: bytes = b"") -> None:
+        in_flight = state.admission.requests + self._about_to_enter(state)
+        self.transport.write(state.refusals.answer(route, in_flight, identity, header))
 
     def _await_head(self) -> None:
         """The head is not complete; most come at once, so that no timer is started for them."""
@@ -240,28 +238,3 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer = None
         if not self.transport.is_closing():
             self.transport.close()
-
-
-@cache
-def _refusal_of(route: str) -> bytes:
-    """The body of a refusal, with places for how many are in flight and for the request's id."""
-    return problem_json(Overloaded("%d requests are in flight; no more are taken in now"), route, "%b")
-
-
-def _route_of_whole(data: bytes, refusable: Mapping[bytes, str]) -> str | None:
-    """The route that a request leads to, if it is nothing but one whole POST with a body of stated length.
-
-    What would change how it is answered (another version, a header about the connection, an id of the caller's) or
-    where it ends (chunks, two lengths) gives None.
-    """
-    end = data.find(b"\r\n\r\n")
-    if not data.startswith(b"POST ") or end < 0:
-        return None
-    line, _, fields = data[:end].lower().partition(b"\r\n")
-    if not line.endswith(b" http/1.1"):
-        return None
-    route = refusable.get(data[5 : len(line) - 9].partition(b"?")[0])
-    if route is None or _SPECIAL.search(fields):
-        return None
-    lengths = _LENGTH.findall(b"\r\n" + fields + b"\r\n")
-    return route if lengths == [b"%d" % (len(data) - end - 4)] else None

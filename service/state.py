@@ -17,6 +17,7 @@ from service.limits import Limits
 from service.metrics import Metrics
 from service.preprocessing import SIZE
 from service.reader import Reader
+from service.refusals import Refusals
 from service.settings import Settings
 
 # For what is too large to be read on the event loop. The work holds one core, so a second thread only keeps a large
@@ -41,6 +42,10 @@ class State:
     def admission(self) -> Admission:
         settings = self.settings
         return Admission(settings.max_in_flight, settings.max_in_flight_images, settings.max_in_flight_bytes)
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        return Refusals(self.refusable, self.metrics)
 
     @cached_property
     def api_keys(self) -> ApiKeys:

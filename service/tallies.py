@@ -95,8 +95,8 @@ class Counter(Tally):
 
     file_kind = "counter"
 
-    def inc(self, *labels: object) -> None:
-        self.row(*labels).add(0, 1.0)
+    def inc(self, *labels: object, times: int = 1) -> None:
+        self.row(*labels).add(0, times)
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(self.name, self.documentation, labels=self.labels)
@@ -150,10 +150,10 @@ class Histogram(Tally):
         self._names = [floatToGoString(bound) for bound in (*bounds, float("inf"))]  # type: ignore[no-untyped-call]
         super().__init__(name, documentation, labels, folder)
 
-    def observe(self, value: float, *labels: object) -> None:
+    def observe(self, value: float, *labels: object, times: int = 1) -> None:
         row = self.row(*labels)
-        row.add(bisect_left(self._bounds, value), 1.0)
-        row.add(-1, value)
+        row.add(bisect_left(self._bounds, value), times)
+        row.add(-1, value * times)
 
     def collect(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(self.name, self.documentation, labels=self.labels)

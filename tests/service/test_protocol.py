@@ -12,8 +12,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from service.protocol import _route_of_whole
+from service.app import create_app
+from service.protocol import GuardedProtocol
+from service.settings import Settings
 from tests import pictures
 from tests.processes import Server, get_ready, serving
 from tests.service.test_predict import problem
@@ -225,32 +229,42 @@ def test_a_service_out_of_descriptors_recovers() -> None:
         assert httpx2.post(f"{server.url}/predict", content=SEVEN, timeout=30).json()["digit"] == 7
 
 
-REFUSABLE = {b"/predict": "/predict", b"/digits/predict": "/predict"}
-WHOLE = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+class Recorder(asyncio.Transport):
+    """Notes when what was written, and when it was closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[tuple[float, str]] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.events.append((time.monotonic(), bytes(data[9:12]).decode()))
+
+    def close(self) -> None:
+        self.events.append((time.monotonic(), "closed"))
+
+    def is_closing(self) -> bool:
+        return bool(self.events) and self.events[-1][1] == "closed"
 
 
-@pytest.mark.parametrize(
-    ("data", "route"),
-    [
-        (WHOLE, "/predict"),
-        (WHOLE.replace(b"Length: 3", b"length :  3 "), "/predict"),
-        (WHOLE.replace(b"/predict", b"/digits/predict?accept_at=0.9"), "/predict"),
-        (WHOLE.replace(b"/predict", b"/predict/"), None),
-        (WHOLE.replace(b"POST", b"GET"), None),
-        (WHOLE.replace(b"1.1", b"1.0"), None),
-        (WHOLE + b"d", None),
-        (WHOLE[:-1], None),
-        (WHOLE[:40], None),
-        (WHOLE + WHOLE, None),
-        (WHOLE.replace(b"Host", b"Connection"), None),
-        (WHOLE.replace(b"Host", b"Transfer-Encoding"), None),
-        (WHOLE.replace(b"Host", b"X-Request-ID"), None),
-        (WHOLE.replace(b"Host: x", b"Content-Length: 3"), None),
-        (WHOLE.replace(b"Host: x", b"Host: x\r\n Content-Length: 3"), None),
-        (WHOLE.replace(b"Content-Length: 3", b"Content-Length: +3"), None),
-        (WHOLE.replace(b"Content-Length: 3", b"Content-Length: 03"), None),
-        (b"", None),
-    ],
-)
-def test_only_whole_and_plain_requests_are_refused_without_parsing(data: bytes, route: str | None) -> None:
-    assert _route_of_whole(data, REFUSABLE) == route
+def test_who_is_refused_again_and_again_may_be_silent_for_as_long_as_after_the_first_time() -> None:
+    """One timer serves all refusals of a connection."""
+
+    async def refuse() -> list[tuple[float, str]]:
+        app = create_app(Settings())
+        config = Config(app, timeout_keep_alive=1, log_config=None)
+        config.load()
+        async with app.router.lifespan_context(app) as state:
+            transport = Recorder()
+            protocol = GuardedProtocol(config=config, server_state=ServerState(), app_state=state)
+            protocol.connection_made(transport)
+            state["service"].admission.requests = state["service"].admission.max_requests
+            for _ in range(3):
+                protocol.data_received(POST.encode() + b"\r\n" + SEVEN)
+                await asyncio.sleep(0.6)
+            while not transport.is_closing():
+                await asyncio.sleep(0.02)
+            return transport.events
+
+    events = asyncio.run(asyncio.wait_for(refuse(), 30))
+    assert [what for _, what in events] == ["429", "429", "429", "closed"]
+    assert 0.9 < events[-1][0] - events[-2][0] < 2
