@@ -67,7 +67,8 @@ class Settings(BaseModel):
         (), description="keys of which a request must carry one, separated by commas, or @FILE with one a line"
     )
     cors_origins: tuple[str, ...] = Field(
-        (), description="origins whose web pages may ask, such as https://forms.example.org, separated by commas; * for all"
+        (),
+        description="origins whose web pages may ask, such as https://forms.example.org, separated by commas; * for all",
     )
     root_path: str = Field(
         "", pattern=r"^(/[^/\s]+)*$", description="path under which a proxy serves the service, such as /digits"
