@@ -37,15 +37,16 @@ class ApiKeys:
         """
         if not self._digests or path in OPEN_PATHS or path.startswith(OPEN_PREFIXES):
             return
-        sent = _digest(_sent_key(headers))
+        sent = [_digest(key) for key in _sent_keys(headers)]
         # Every key is compared, whichever matches.
-        if not sum([hmac.compare_digest(sent, digest) for digest in self._digests]):
+        if not sum([hmac.compare_digest(key, digest) for key in sent for digest in self._digests]):
             raise Unauthorized("send an API key as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'")
 
 
-def _sent_key(headers: Mapping[bytes, bytes]) -> bytes:
+def _sent_keys(headers: Mapping[bytes, bytes]) -> tuple[bytes, bytes]:
+    """What a request sends, one way and the other; a proxy may use the first for itself."""
     scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
-    return key.strip() if scheme.lower() == b"bearer" else headers.get(b"x-api-key", b"")
+    return key.strip() if scheme.lower() == b"bearer" else b"", headers.get(b"x-api-key", b"")
 
 
 def _digest(key: bytes) -> bytes:

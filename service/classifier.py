@@ -38,6 +38,7 @@ class ModelRecord:
     thresholds: Mapping[str, Threshold | None]
     training: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    calibration: Mapping[str, Any]
     doubt_at: float = DEFAULT_DOUBT_AT
 
 
@@ -97,11 +98,18 @@ class DigitClassifier:
 def _check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:
     inputs = [(node.name, node.type, tuple(node.shape)) for node in session.get_inputs()]
     name, kind, shape = _INPUT
-    if len(inputs) != 1 or inputs[0][:2] != (name, kind) or inputs[0][2][1:] != shape:
+    if len(inputs) != 1 or inputs[0][:2] != (name, kind) or not _is_batch_of(shape, inputs[0][2]):
         raise ModelError(f"the model file {path} takes {inputs}, not one input '{name}' {kind} [N, {SIZE}, {SIZE}]")
-    outputs = {node.name: (node.type, tuple(node.shape[1:])) for node in session.get_outputs()}
-    if outputs != _OUTPUTS:
-        raise ModelError(f"the model file {path} gives {outputs}, not {_OUTPUTS} after the batch axis")
+    outputs = {node.name: (node.type, tuple(node.shape)) for node in session.get_outputs()}
+    if outputs.keys() != _OUTPUTS.keys() or not all(
+        outputs[name][0] == kind and _is_batch_of(shape, outputs[name][1]) for name, (kind, shape) in _OUTPUTS.items()
+    ):
+        raise ModelError(f"the model file {path} gives {outputs}, not {_OUTPUTS} behind a batch axis of any size")
+
+
+def _is_batch_of(item: tuple[int, ...], shape: tuple[int | str | None, ...]) -> bool:
+    """Whether the shape is that of any number of items: an axis of no fixed size, then the item's."""
+    return bool(shape) and not isinstance(shape[0], int) and shape[1:] == item
 
 
 def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelRecord:
@@ -122,6 +130,7 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> ModelR
             thresholds=read_thresholds(json.loads(metadata["thresholds"])),
             training=json.loads(metadata["training"]),
             metrics=json.loads(metadata["metrics"]),
+            calibration=json.loads(metadata.get("calibration", "{}")),
             doubt_at=_read_probability(metadata.get("doubt_at", str(DEFAULT_DOUBT_AT))),
         )
     except (KeyError, TypeError, ValueError) as exc:

@@ -8,7 +8,7 @@ cut there and nowhere else; the digit network reads each piece alone. What both 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,20 @@ class FieldReading:
     decision: Decision
     reasons: tuple[Reason, ...]
 
+    def enlarged(self, small: tuple[int, int], full: tuple[int, int]) -> "FieldReading":
+        """The reading of a picture that was reduced from (width, height) `full` to `small`, its boxes in the full one."""
+        factor = round(max(full) / max(small))
+
+        def enlarge(box: Box) -> Box:
+            left, top, right, bottom = (factor * edge for edge in box)
+            return left, top, min(right, full[0]), min(bottom, full[1])
+
+        return replace(
+            self,
+            separators=tuple(replace(separator, box=enlarge(separator.box)) for separator in self.separators),
+            digits=tuple(replace(digit, box=enlarge(digit.box)) for digit in self.digits),
+        )
+
 
 def answer(reading: FieldReading) -> dict[str, Any]:
     """The reading as it is answered, ready for JSON; floats as float32, so that equal ones are written alike."""
@@ -126,7 +140,9 @@ def answer(reading: FieldReading) -> dict[str, Any]:
     return {
         "text": reading.text,
         "confidence": np.float32(reading.confidence),
-        "alternatives": reading.alternatives,
+        "alternatives": [
+            {"text": other.text, "confidence": np.float32(other.confidence)} for other in reading.alternatives
+        ],
         "separators": reading.separators,
         "digits": digits,
         "weakest": reading.weakest,
@@ -233,7 +249,7 @@ def describe(
 
 
 def place(found: TextLine | ink.Ink, box: Box) -> Box:
-    """A box of the ink map in pixels of the upright upload."""
+    """A box of the ink map in pixels of the picture."""
     (x, y), scale = found.offset, found.scale
     left, top, right, bottom = box
     return x + scale * left, y + scale * top, x + scale * right, y + scale * bottom
@@ -306,10 +322,10 @@ def _kind(pieces: Pieces, index: int, digits: Sequence[int]) -> str:
 
 
 def _alternatives(paths: Sequence[Path], confidence: float) -> tuple[Alternative, ...]:
-    """Other numbers; they share what the best one leaves, by their scores."""
+    """Other numbers; they share what the best one leaves, by their scores, but none is surer than the best."""
     others = [path for path in paths[1:] if path.text]
     return tuple(
-        Alternative(path.text, share * (1 - confidence))
+        Alternative(path.text, min(share * (1 - confidence), confidence))
         for path, share in list(zip(others, shares(others), strict=True))[:ALTERNATIVES]
     )
 

@@ -7,18 +7,18 @@ from fastapi import APIRouter, Request, Response
 
 from service import __version__, openapi
 from service.errors import Unavailable
-from service.schemas import Health
+from service.schemas import Health, Live, Ready
 from service.state import State
 
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/health/live", summary="The process runs")
+@router.get("/health/live", summary="The process runs", response_model=Live)
 async def live() -> dict[str, bool]:
     return {"live": True}
 
 
-@router.get("/health/ready", summary="Send it traffic", responses=openapi.problems(503))
+@router.get("/health/ready", summary="Send it traffic", response_model=Ready, responses=openapi.problems(503))
 async def ready(request: Request) -> dict[str, bool]:
     state: State = request.state.service
     if not state.ready:
@@ -32,7 +32,19 @@ async def health(request: Request) -> dict[str, Any]:
     return {"live": True, "ready": state.ready, "version": __version__, "model": state.model_name}
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+            }
+        }
+    },
+)
 async def metrics(request: Request) -> Response:
     state: State = request.state.service
     accept = request.headers.get("accept", "")

@@ -43,6 +43,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = frozenset(_UPRIGHT[orientation] for orientation in (5, 6, 7, 8))
 
 # Our own limit is checked on the header; Pillow's would only warn at half of its own.
 Image.MAX_IMAGE_PIXELS = None
@@ -75,7 +76,20 @@ class Page:
     index: int
 
 
+@dataclass(frozen=True)
+class Upright:
+    """A decoded picture, and the size that the upload has when it stands upright: (width, height) in pixels."""
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
 def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
+    """The picture of `decode_upright`; raises what that raises."""
+    return decode_upright(source, max_pixels=max_pixels).image
+
+
+def decode_upright(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Upright:
     """Decode an upload into an upright picture of mode "L" or "RGB".
 
     Transparency is laid over paper that the strokes stand out from; more than 8 bits are brought to 8; the EXIF
@@ -88,13 +102,16 @@ def decode(source: bytes | Page, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Ima
     """
     image = _seek(source) if isinstance(source, Page) else _open(source)
     _check_size(image, max_pixels)
+    size = image.size
     try:
         if image.format == "JPEG":
             image.draft(image.mode, (DRAFT_SIDE, DRAFT_SIDE))
         image.load()
         turn = _turn(image)
         flat = _flatten(_reduce(image))
-        return flat if turn is None else flat.transpose(turn)
+        if turn is None:
+            return Upright(flat, size)
+        return Upright(flat.transpose(turn), size[::-1] if turn in _LYING else size)
     except _BROKEN as exc:
         raise InvalidImage(f"the {image.format} data are truncated or corrupt") from exc
 

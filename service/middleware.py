@@ -24,6 +24,8 @@ from service.problems import problem_response, request_id
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# FastAPI's own route, which it does not tell of.
+_DOCUMENT = "/openapi.json"
 _QUIET_ROUTES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 
 # A refused upload is read and thrown away for so long, so that its sender gets to see the answer.
@@ -75,7 +77,8 @@ class _Exchange:
     def record(self) -> None:
         """Count the request; before its last byte leaves, so that whoever has an answer finds it in the metrics."""
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
-        route = getattr(self.scope.get("route"), "path", "unmatched")
+        route = _DOCUMENT if _route_path(self.scope) == _DOCUMENT else "unmatched"
+        route = getattr(self.scope.get("route"), "path", route)
         record(self._metrics, self.request_id, method, route, self.status, self.started)
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

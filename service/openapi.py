@@ -3,6 +3,7 @@
 from typing import Any
 
 from service import auth, errors
+from service.examples import add_examples
 from service.problems import MEDIA_TYPE
 from service.schemas import (
     BatchRequest,
@@ -26,12 +27,26 @@ _DESCRIPTIONS = {
 } | {500: "`internal_error`: our fault; logged with the request id, nothing of it in the body."}
 
 
+_PROBLEMS = {
+    cls.status: {
+        "type": f"urn:digits:problem:{cls.code}",
+        "title": cls.title,
+        "status": cls.status,
+        "detail": (cls.__doc__ or "").rstrip("."),
+        "instance": "/predict",
+        "code": cls.code,
+        "request_id": "5f0c1a7e2b9d4c3f8a6e1d2c3b4a5f60",
+    }
+    for cls in errors.ServiceError.__subclasses__()
+}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for these error statuses."""
     return {
         status: {
             "description": _DESCRIPTIONS[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": _PROBLEMS[status]}},
         }
         for status in statuses
     }
@@ -120,6 +135,7 @@ def complete(document: dict[str, Any], *, keys: bool = False) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for operation in operations.values():
             _complete_operation(path, operation, keys=keys)
+    add_examples(document)
     return document
 
 
@@ -132,10 +148,32 @@ def _complete_operation(path: str, operation: dict[str, Any], *, keys: bool) -> 
             operation["security"] = [{name: []} for name in _KEYS]
     if of_inference:
         _drop_what_fastapi_guessed(path, operation)
+    _add_internal_error(operation, of_inference=of_inference)
+    for status, response in operation["responses"].items():
+        response["headers"] = _headers(path, status)
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         if media_type == "multipart/form-data":
             kinds = ", ".join((*_PICTURE_TYPES, "application/octet-stream"))
             content["encoding"] = {name: {"contentType": kinds} for name in content["schema"]["properties"]}
+
+
+def _add_internal_error(operation: dict[str, Any], *, of_inference: bool) -> None:
+    [error] = (inference_errors(500) if of_inference else problems(500)).values()
+    operation["responses"].setdefault("500", error)
+
+
+def _headers(path: str, status: str) -> dict[str, Any]:
+    """What is said beside each answer."""
+    headers = {"X-Request-ID": _header("The caller's id of the request if it sent a sane one, else a new one.")}
+    if status == "200" and path.startswith("/predict"):
+        headers["Server-Timing"] = _header("Milliseconds of read, decode, normalize, queue and infer.")
+    if status in ("429", "503"):
+        headers["Retry-After"] = _header("Seconds after which to ask again.")
+    return headers
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
 def _drop_what_fastapi_guessed(path: str, operation: dict[str, Any]) -> None:

@@ -12,12 +12,18 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.problems import request_id
+from service.errors import InvalidRequest
+from service.problems import problem_json, request_id
 from service.shortcut import Shortcut
 from service.state import State
 
 HEAD_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 * 1024
+
+_BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nx-request-id: %b\r\n"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%b"
+)
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -219,6 +225,17 @@ class GuardedProtocol(HttpToolsProtocol):
     def _send_refusal(self, state: State, route: str, identity: str, header: bytes = b"") -> None:
         in_flight = state.admission.requests + self._about_to_enter(state)
         self.transport.write(state.refusals.answer(route, in_flight, identity, header))
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or no sane request, as all other errors are answered."""
+        identity = request_id(b"")
+        error = InvalidRequest(msg[:1].lower() + msg[1:].rstrip("."))
+        body = problem_json(error, "", identity)
+        self.transport.write(_BAD_REQUEST % (identity.encode(), len(body), body))
+        self.transport.close()
+        if self._service is not None:
+            self._service.metrics.count_refusal(error.code)
+            self._service.metrics.observe_request("other", "unmatched", error.status, 0.0)
 
     def _await_head(self) -> None:
         """The head is not complete; most come at once, so that no timer is started for them."""

@@ -174,12 +174,13 @@ class Reader:
             return source if isinstance(source, ServiceError) else InvalidImage("a normalised digit is no field")
         started = perf_counter()
         try:
-            image = images.decode(source, max_pixels=self.max_pixels)
+            picture = images.decode_upright(source, max_pixels=self.max_pixels)
         except ServiceError as error:
             return error
         finally:
             timings.decode += perf_counter() - started
-        return self._read_field_image(image, constraints, _Asked(accept_at, target_error), timings)
+        reading = self._read_field_image(picture.image, constraints, _Asked(accept_at, target_error), timings)
+        return reading if picture.image.size == picture.size else reading.enlarged(picture.image.size, picture.size)
 
     def _read_field_image(
         self, image: Image.Image, constraints: Constraints, asked: _Asked, timings: Timings

@@ -124,22 +124,24 @@ class Prediction(ItemPrediction):
 class ItemError(BaseModel):
     code: str = Field(examples=["invalid_image"])
     title: str = Field(examples=["Invalid image"])
-    detail: str
+    detail: str = Field(examples=["the PNG data are truncated or corrupt"])
 
 
 class BatchResult(BaseModel):
-    index: int
-    id: str | int = Field(description="The caller's id, the file's name, the archive member's name or `page-3`.")
+    index: int = Field(examples=[0])
+    id: str | int = Field(
+        description="The caller's id, the file's name, the archive member's name or `page-3`.", examples=["c17"]
+    )
     prediction: ItemPrediction | None
-    error: ItemError | None
+    error: ItemError | None = Field(examples=[None])
 
 
 class Counts(BaseModel):
-    items: int
-    accept: int
-    review: int
-    reject: int
-    error: int
+    items: int = Field(examples=[1])
+    accept: int = Field(examples=[1])
+    review: int = Field(examples=[0])
+    reject: int = Field(examples=[0])
+    error: int = Field(examples=[0])
 
 
 class BatchPrediction(BaseModel):
@@ -158,7 +160,10 @@ class FieldDigit(BaseModel):
 
     digit: int = Field(ge=0, le=9, examples=[9])
     confidence: float = Field(ge=0, le=1, examples=[0.9987])
-    probabilities: list[float] = Field(description="Ten calibrated probabilities in digit order.")
+    probabilities: list[float] = Field(
+        description="Ten calibrated probabilities in digit order.",
+        examples=[[0.0, 0.0002, 0.0001, 0.0, 0.001, 0.0, 0.0, 0.0, 0.0, 0.9987]],
+    )
     box: BoxEdges = Field(description="Left, top, right, bottom in pixels of the upright upload.")
 
 
@@ -169,7 +174,7 @@ class FieldSeparator(BaseModel):
 
 class FieldAlternative(BaseModel):
     text: str = Field(examples=["90710"])
-    confidence: float = Field(ge=0, le=1)
+    confidence: float = Field(ge=0, le=1, examples=[0.0042])
 
 
 class ItemField(BaseModel):
@@ -178,7 +183,7 @@ class ItemField(BaseModel):
     text: str = Field(description="The number's digits; empty where there is none.", examples=["90210"])
     confidence: float = Field(ge=0, le=1, description="Of the whole number.", examples=[0.9931])
     alternatives: list[FieldAlternative] = Field(max_length=3, description="Other numbers it may be.")
-    separators: list[FieldSeparator] = Field(description="Marks that were skipped.")
+    separators: list[FieldSeparator] = Field(description="Marks that were skipped.", examples=[[]])
     digits: list[FieldDigit]
     weakest: int | None = Field(description="Index in `digits` of the one that is least sure.", examples=[2])
     decision: Decision = Field(description="accept: use it unread; review: let a person look; reject: no number.")
@@ -190,10 +195,12 @@ class FieldPrediction(ItemField):
 
 
 class FieldBatchResult(BaseModel):
-    index: int
-    id: str | int = Field(description="The caller's id, the file's name, the archive member's name or `page-3`.")
+    index: int = Field(examples=[0])
+    id: str | int = Field(
+        description="The caller's id, the file's name, the archive member's name or `page-3`.", examples=["c17"]
+    )
     prediction: ItemField | None
-    error: ItemError | None
+    error: ItemError | None = Field(examples=[None])
 
 
 class FieldBatchPrediction(BaseModel):
@@ -245,30 +252,39 @@ class FieldBatchRequest(BaseModel):
     )
 
 
+class Live(BaseModel):
+    live: bool
+
+
+class Ready(BaseModel):
+    ready: bool
+
+
 class Health(BaseModel):
     live: bool
     ready: bool
-    version: str = Field(description="Version of the service.")
+    version: str = Field(description="Version of the service.", examples=["0.1.0"])
     model: ModelName | None
 
 
 class Tensor(BaseModel):
-    name: str
-    type: str
-    shape: list[int | str]
-    description: str
+    name: str = Field(examples=["image"])
+    type: str = Field(examples=["uint8"])
+    shape: list[int | str] = Field(examples=[["N", 28, 28]])
+    description: str = Field(examples=["white ink on black, MNIST geometry"])
 
 
 class ModelDescription(ModelName):
     """The record of the model that answers."""
 
-    architecture: str
-    preprocessing_version: str
-    labels: list[int]
+    architecture: str = Field(examples=["ours"])
+    preprocessing_version: str = Field(examples=["1"])
+    labels: list[int] = Field(examples=[list(range(10))])
     input: Tensor
     outputs: list[Tensor]
     thresholds: dict[str, Any] = Field(description="By promised error rate: threshold, coverage, error, its bound, n.")
     fields: dict[str, Any] = Field(description="The record of the second network, which fields are read with.")
+    calibration: dict[str, Any] = Field(description="Temperature and what it was fitted on.")
     doubt_at: float = Field(description="Probability of no digit (`reject`) from which on a reading is not accepted.")
     training: dict[str, Any] = Field(description="Data hashes, seed, commit, recipe.")
     metrics: dict[str, Any] = Field(description="Measured accuracy and calibration.")
@@ -278,9 +294,9 @@ class ModelDescription(ModelName):
 
 
 class InferenceServer(BaseModel):
-    name: str
-    version: str = Field(description="Version of the service.")
-    extensions: list[str]
+    name: str = Field(examples=["digits"])
+    version: str = Field(description="Version of the service.", examples=["0.1.0"])
+    extensions: list[str] = Field(examples=[["binary_tensor_data"]])
 
 
 class ServerLive(BaseModel):
@@ -292,21 +308,21 @@ class ServerReady(ServerLive):
 
 
 class InferenceModelReady(BaseModel):
-    name: str
+    name: str = Field(examples=["digits"])
     ready: bool
 
 
 class TensorMetadata(BaseModel):
-    name: str
+    name: str = Field(examples=["probabilities"])
     datatype: str = Field(examples=["FP32"])
     shape: list[int] = Field(description="-1 stands for the number of pictures.", examples=[[-1, 10]])
     parameters: dict[str, Any] | None = None
 
 
 class InferenceModel(BaseModel):
-    name: str
-    versions: list[str]
-    platform: str
+    name: str = Field(examples=["digits"])
+    versions: list[str] = Field(examples=[["1.2.0"]])
+    platform: str = Field(examples=["onnxruntime_onnx"])
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
 
@@ -354,17 +370,17 @@ class InferenceRequest(BaseModel):
 
 
 class ResponseOutput(BaseModel):
-    name: str
-    shape: list[int]
-    datatype: str
+    name: str = Field(examples=["reject"])
+    shape: list[int] = Field(examples=[[1]])
+    datatype: str = Field(examples=["FP32"])
     parameters: dict[str, Any] | None = None
-    data: list[float | str] | None = None
+    data: list[float | str] | None = Field(None, examples=[[0.0003]])
 
 
 class InferenceResponse(BaseModel):
-    model_name: str
-    model_version: str
-    id: str | None = None
+    model_name: str = Field(examples=["digits"])
+    model_version: str = Field(examples=["1.2.0"])
+    id: str | None = Field(None, examples=["c17"])
     outputs: list[ResponseOutput]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -15,13 +16,15 @@ from uvicorn.supervisors import Multiprocess
 from service import logs
 from service.classifier import DigitClassifier
 from service.columns import ColumnReader
-from service.errors import SettingError
+from service.errors import ModelError, SettingError
 from service.protocol import GuardedProtocol
 from service.settings import Settings, unknown_variables, variable
 
 # Load balancers close an idle connection after 60 s; closing first would cost them a request now and then.
 KEEP_ALIVE_SECONDS = 75
 SHUTDOWN_SECONDS = 20
+# On a machine at its limits a sound worker may take long to start, and to answer the one who watches over it.
+HUNG_SECONDS = 30
 
 
 def serve(settings: Settings) -> None:
@@ -33,6 +36,7 @@ def serve(settings: Settings) -> None:
     logs.configure(settings.log_format, settings.log_level)
     for warning in unknown_variables():
         logs.LOGGER.warning(warning)
+    _check_host(settings)
     _check_model(settings)
     _export(settings)
     _allow_descriptors()
@@ -50,11 +54,34 @@ def serve(settings: Settings) -> None:
 class _Supervisor(Multiprocess):
     """Replaces a worker that died, and takes its share out of the gauges of the living."""
 
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._signals = 0
+        self._told: set[int] = set()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(stop, self._stop)
+
+    def _stop(self, number: int, _: object) -> None:
+        """Tell the workers at once; the loop that watches over them hears of it up to half a second later."""
+        self.signal_queue.append(number)
+        self._signals += 1
+        if self._signals == 1 and sys.platform != "win32":
+            for process in self.processes:
+                if process.pid is not None and process.exitcode is None:
+                    self._told.add(process.pid)
+                    with suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGTERM)
+
+    def terminate_all(self) -> None:
+        """Tell those who were not told: a second signal would end a worker that drains."""
+        for process in self.processes:
+            if process.pid not in self._told:
+                process.terminate()
+
     def join_all(self) -> None:
         """Wait for the workers to drain; a second signal ends them at once."""
-        self.signal_queue.clear()
         while any(process.process.is_alive() for process in self.processes):
-            if self.signal_queue:
+            if self._signals > 1:
                 for process in self.processes:
                     process.process.kill()
             time.sleep(0.05)
@@ -65,6 +92,9 @@ class _Supervisor(Multiprocess):
         from prometheus_client.multiprocess import mark_process_dead
 
         before = {process.pid for process in self.processes}
+        for process in self.processes:
+            # Only the worker holds its end then, so that its death is heard of at once instead of after HUNG_SECONDS.
+            process.child_conn.close()
         super().keep_subprocess_alive()
         for pid in before - {process.pid for process in self.processes}:
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
@@ -82,8 +112,26 @@ def _allow_descriptors() -> None:
 
 def _check_model(settings: Settings) -> None:
     """Refuse a bad model before the first worker starts: a message instead of a crash loop."""
-    DigitClassifier.load(settings.model_path).warm_up()
-    ColumnReader.load(settings.field_model_path).warm_up()
+    with _blaming("model_path"):
+        DigitClassifier.load(settings.model_path).warm_up()
+    with _blaming("field_model_path"):
+        ColumnReader.load(settings.field_model_path).warm_up()
+
+
+@contextmanager
+def _blaming(field: str) -> Iterator[None]:
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{variable(field)} names no model for this service: {error}") from error
+
+
+def _check_host(settings: Settings) -> None:
+    try:
+        socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        allowed = "a name or an address of this machine is, such as 127.0.0.1, or 0.0.0.0 for all"
+        raise SettingError(f"DIGITS_HOST={settings.host!r} is not allowed: {exc.strerror}; {allowed}") from exc
 
 
 def _config(settings: Settings) -> uvicorn.Config:
@@ -95,6 +143,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         workers=settings.workers,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_worker_healthcheck=HUNG_SECONDS,
         lifespan="on",
         ws="none",
         log_config=None,
@@ -115,7 +164,9 @@ def _loop(workers: int) -> str:
 def _export(settings: Settings) -> None:
     """Hand the settings to the application, which reads the environment: what the command line said counts too."""
     for field, value in settings.model_dump(exclude_none=True).items():
-        os.environ[variable(field)] = ",".join(value) if isinstance(value, tuple) else str(value)
+        os.environ[variable(field)] = (
+            "".join(f"{entry}\n" for entry in value) if isinstance(value, tuple) else str(value)
+        )
 
 
 @contextmanager

@@ -6,6 +6,7 @@ variable, the value and what is allowed.
 
 import difflib
 import importlib.util
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -104,6 +105,17 @@ class Settings(BaseModel):
         if not keys:
             raise ValueError("there is no key in it")
         return tuple(keys)
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        for entry in value.split(","):
+            try:
+                if entry.strip() != "*":
+                    ipaddress.ip_network(entry.strip(), strict=False)
+            except ValueError as exc:
+                raise ValueError(f"{entry.strip()!r} is no address and no network; * trusts everybody") from exc
+        return value
 
     @field_validator("cors_origins", mode="before")
     @classmethod

@@ -95,6 +95,7 @@ class State:
             ],
             "thresholds": thresholds,
             "fields": asdict(self.field_record),
+            "calibration": record.calibration,
             "doubt_at": record.doubt_at,
             "training": record.training,
             "metrics": record.metrics,

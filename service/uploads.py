@@ -34,6 +34,8 @@ from service.limits import Limits
 
 # Boundaries, part headers and JSON's punctuation around the payload.
 _ENVELOPE_BYTES = 64 * 1024
+# Three bytes are four letters, and to each 64 letters there may be a line's end, which JSON writes as \\r\\n.
+_BASE64_GROWTH = 4 / 3 * 68 / 64
 # Up to here a form is collected and split as a whole, which takes a tenth of the time of parsing it; beyond, it would
 # lie in memory twice.
 _SMALL_FORM_BYTES = 4 * 2**20
@@ -89,7 +91,10 @@ async def receive_one(request: Request, limits: Limits, ticket: Ticket) -> Body:
     """
     kind, parameters = _media_type(request)
     # The limit is on the picture, so the envelope around it comes on top.
-    grown = {_FORM: limits.image_bytes + _ENVELOPE_BYTES, _JSON: limits.image_bytes * 4 // 3 + _ENVELOPE_BYTES}
+    grown = {
+        _FORM: limits.image_bytes + _ENVELOPE_BYTES,
+        _JSON: int(limits.image_bytes * _BASE64_GROWTH) + _ENVELOPE_BYTES,
+    }
     return await _receive(request, kind, parameters, grown.get(kind, limits.image_bytes), limits, ticket)
 
 
@@ -263,6 +268,8 @@ def _file_part(parts: tuple[Part, ...]) -> bytes:
         raise InvalidRequest(f"the form has {len(found)} fields 'file'; send several pictures to /predict/batch")
     if isinstance(found[0].data, ServiceError):
         raise found[0].data
+    if not found[0].data:
+        raise InvalidRequest("the part 'file' is empty; send a picture")
     return found[0].data
 
 
@@ -331,9 +338,9 @@ def _decode_base64(value: Any) -> bytes:
     """Bytes of a base64 string or `data:` URL; line breaks, as many encoders add them, are allowed."""
     if not isinstance(value, str):
         raise InvalidRequest("the member 'image' must be a string: base64, or a data: URL")
-    if value.startswith("data:"):
+    if value[:5].lower() == "data:":
         head, separator, value = value.partition(",")
-        if not separator or not head.endswith(";base64"):
+        if not separator or not head.lower().endswith(";base64"):
             raise InvalidRequest("the data: URL in 'image' must be of the form data:<type>;base64,<data>")
     try:
         data = base64.b64decode("".join(value.split()), validate=True)

@@ -94,6 +94,14 @@ def test_a_missing_output_is_refused_with_what_differs(released: onnx.ModelProto
         DigitClassifier.load(save(released, tmp_path))
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_fixed_number_of_pictures_is_refused(released: onnx.ModelProto, tmp_path: Path, count: int) -> None:
+    for tensor in (*released.graph.input, *released.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_value = count
+    with pytest.raises(ModelError, match=rf"takes .*{count}, 28, 28.* not one input 'image' .* \[N, 28, 28\]"):
+        DigitClassifier.load(save(released, tmp_path))
+
+
 def test_another_preprocessing_version_is_refused(released: onnx.ModelProto, tmp_path: Path) -> None:
     set_metadata(released, preprocessing_version="0")
     with pytest.raises(ModelError, match=r"preprocessing_version '0'; this service normalises as version"):

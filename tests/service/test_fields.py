@@ -56,6 +56,43 @@ def test_boxes_are_in_pixels_of_the_upload_whatever_its_size(reader: Reader) -> 
     assert 20 <= first.box[0] < first.box[2] <= 90
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("size", [(60, 100), (1499, 2503)])
+def test_boxes_are_in_pixels_of_pictures_that_are_reduced_when_they_are_decoded(
+    reader: Reader, size: tuple[int, int], orientation: int, kind: str
+) -> None:
+    """One digit alone and a row of them; 6 is a picture that lies on its left side."""
+    image = Image.new("L", size, 250)
+    left, right = 0.3 * size[0], 0.7 * size[0]
+    top, bottom = 0.4 * size[1], 0.7 * size[1]
+    ImageDraw.Draw(image).line([(left, top), (right, top), ((left + right) / 2, bottom)], fill=20, width=size[0] // 15)
+    lying = image if orientation == 1 else image.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    result = reader.read_field(pictures.encode(lying, kind, exif=exif))
+    assert isinstance(result, FieldReading)
+    [digit] = result.digits
+    assert digit.digit == 7
+    np.testing.assert_allclose(digit.box, (left, top, right, bottom), atol=0.07 * size[0])
+
+
+def test_of_a_large_row_each_box_is_where_its_digit_is(reader: Reader) -> None:
+    small = row([3, 5, 7])
+    factor = -(-1500 // small.height)
+    large = small.resize((small.width * factor, small.height * factor), Image.Resampling.BICUBIC)
+    results = read(reader, small), read(reader, large)
+    assert [result.text for result in results] == ["357", "357"]
+    for digit, again in zip(results[0].digits, results[1].digits, strict=True):
+        np.testing.assert_allclose(np.array(digit.box) * factor, again.box, atol=4 * factor)
+
+
+def test_no_alternative_is_surer_than_the_answer(client: TestClient) -> None:
+    answer = client.post("/predict/field?length=1", content=pictures.encode(row([3, 5, 7]))).json()
+    assert answer["alternatives"]
+    assert all(other["confidence"] <= answer["confidence"] for other in answer["alternatives"])
+
+
 def test_separators_are_skipped_and_named(reader: Reader) -> None:
     image = row([3, 5, 7, 2], apart=80)
     draw = ImageDraw.Draw(image)

@@ -162,7 +162,8 @@ def test_keys_are_asked_for_where_readings_are_made_and_nowhere_else() -> None:
                 assert problem(response)["code"] == "unauthorized"
                 assert response.headers["WWW-Authenticate"] == "Bearer"
         assert client.get("/model").status_code == 401
-        for headers in ({"X-API-Key": "old-key"}, {"Authorization": "Bearer new-key"}):
+        one_of_two = {"X-API-Key": "old-key", "Authorization": "Bearer of-a-proxy"}
+        for headers in ({"X-API-Key": "old-key"}, {"Authorization": "Bearer new-key"}, one_of_two):
             assert client.post("/predict", content=SEVEN, headers=headers).json()["digit"] == 7
         for path in ("/health", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"):
             assert client.get(path).status_code == 200

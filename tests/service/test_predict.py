@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from service.app import create_app
 from service.schemas import Prediction
+from service.settings import Settings
 from tests import pictures
 
 SEVEN = pictures.png(7)
@@ -38,6 +40,7 @@ def test_raw_bytes_are_read(client: TestClient) -> None:
         {"files": {"file": SEVEN}, "data": {"note": "other fields are ignored"}},
         {"json": {"image": BASE64}},
         {"json": {"image": f"data:image/png;base64,{BASE64}"}},
+        {"json": {"image": f"DATA:image/png;Base64,{BASE64}"}},
         {"json": {"image": "\r\n".join(BASE64[i : i + 76] for i in range(0, len(BASE64), 76))}},
     ],
 )
@@ -46,6 +49,14 @@ def test_every_way_to_send_a_picture_gives_the_same_answer(client: TestClient, r
     response = client.post("/predict", **request_)
     assert response.status_code == 200
     assert response.json() == reference
+
+
+def test_a_picture_as_large_as_allowed_may_come_as_base64_in_short_lines() -> None:
+    with TestClient(create_app(Settings.from_env({"DIGITS_MAX_IMAGE_BYTES": "300000"}))) as client:
+        text = base64.b64encode(SEVEN + bytes(300_000 - len(SEVEN))).decode()
+        lines = "\r\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+        assert client.post("/predict", json={"image": lines}).json()["digit"] == 7
+        assert client.post("/predict", json={"image": lines + base64.b64encode(b"abc").decode()}).status_code == 413
 
 
 def test_a_body_in_pieces_is_read_whole(client: TestClient) -> None:
@@ -156,6 +167,7 @@ def problem(response) -> dict:
             "invalid_request",
             "ends too early",
         ),
+        ({"files": {"file": b""}}, 400, "invalid_request", "'file' is empty"),
         ({"content": SEVEN, "headers": {"Content-Type": "text/plain"}}, 415, "unsupported_media_type", "'text/plain'"),
         (
             {"content": b"a=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}},

@@ -1,5 +1,6 @@
 """The service as a process: start, several workers, refusals, stop, and what it does not do."""
 
+import json
 import os
 import re
 import signal
@@ -74,7 +75,11 @@ def test_log_lines_are_json_on_request_and_hold_the_request_id() -> None:
     ("environ", "said"),
     [
         ({"DIGITS_PORT": "eight"}, "DIGITS_PORT='eight' is not allowed"),
+        ({"DIGITS_HOST": "999.1.1.1"}, "DIGITS_HOST='999.1.1.1' is not allowed"),
+        ({"DIGITS_FORWARDED_ALLOW_IPS": "10.0.0.1, proxy!"}, "'proxy!' is no address and no network"),
         ({"DIGITS_MODEL_PATH": "nowhere.onnx"}, "nowhere.onnx cannot be read: No such file"),
+        ({"DIGITS_MODEL_PATH": "nowhere.onnx"}, "DIGITS_MODEL_PATH names no model"),
+        ({"DIGITS_FIELD_MODEL_PATH": "nowhere.onnx"}, "DIGITS_FIELD_MODEL_PATH names no model"),
         ({"DIGITS_MODEL_PATH": __file__}, "is not a readable ONNX model"),
         ({"DIGITS_WORKERS": "2", "DIGITS_METRICS_DIR": "/dev/null/metrics"}, "DIGITS_METRICS_DIR"),
     ],
@@ -84,6 +89,39 @@ def test_it_does_not_start_with_a_bad_setting_or_model_and_says_why(environ: dic
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_key_in_a_file_may_hold_a_comma(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("one,two\n")
+    with serving(DIGITS_API_KEYS=f"@{keys}") as server:
+        for key, status in (("one,two", 200), ("one", 401), ("two", 401)):
+            assert httpx2.post(f"{server.url}/predict", content=SEVEN, headers={"X-API-Key": key}).status_code == status
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"FOO /predict HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"hello\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_answered_as_any_other_error_and_counted(sent: bytes) -> None:
+    with serving() as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(sent)
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert b"content-type: application/problem+json" in head
+        problem = json.loads(body)
+        assert problem["code"] == "invalid_request"
+        assert problem["request_id"].encode() in head
+        metrics = httpx2.get(f"{server.url}/metrics").text
+    assert 'digit_requests_rejected_total{code="invalid_request"} 1.0' in metrics
+    assert 'http_requests_total{method="other",route="unmatched",status="400"} 1.0' in metrics
 
 
 def test_a_body_over_the_limit_gets_its_answer_although_it_is_not_read() -> None:

@@ -91,6 +91,18 @@ def test_a_second_signal_ends_it_at_once() -> None:
 
 
 @linux
+def test_of_several_workers_none_is_ready_a_moment_after_the_signal() -> None:
+    with serving(DIGITS_WORKERS="2", DIGITS_DRAIN_SECONDS="3") as server:
+        get_ready(server.url)
+        time.sleep(0.6)  # the watching process has just looked
+        server.process.terminate()
+        time.sleep(0.2)
+        for _ in range(20):
+            assert httpx2.get(f"{server.url}/health/ready").status_code == 503
+        assert server.process.wait(60) == 0
+
+
+@linux
 def test_workers_drain_together_and_a_second_signal_ends_them_at_once() -> None:
     with serving(DIGITS_WORKERS="2", DIGITS_DRAIN_SECONDS="1") as server:
         get_ready(server.url)
