@@ -1,6 +1,8 @@
 """The benchmark's document says what its results say."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from benchmarks import report
 from benchmarks.bodies import write_bodies
 from benchmarks.compare import BARS, LIMIT, OUTPUT, PLAIN
+from benchmarks.servers import Usage
 from service.limits import Limits
 from service.uploads import many, one, parse
 from tests import pictures
@@ -75,3 +78,24 @@ def test_each_picture_is_in_a_body_of_its_form(form: str, tmp_path: Path) -> Non
         sent += [one(body, LIMITS)] if items == 1 else [upload.source for upload in many(body, LIMITS)]
     assert sent == [path.read_bytes() for path in paths]
     assert [label for labels in bodies.labels for label in labels] == list(range(8))
+
+
+# A parent that starts a worker in a session of its own, which computes and says so, as BentoML's do.
+WORKER = "import time\nwhile time.process_time() < 0.3: pass\nprint('worked', flush=True)\ntime.sleep(60)"
+PARENT = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {WORKER!r}], start_new_session=True).wait()"
+
+
+def test_workers_in_sessions_of_their_own_are_counted_and_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"worked\n"
+        usage = Usage(parent.pid)
+        assert len(usage.processes()) == 2
+        assert usage.cpu_seconds() >= 0.3
+        assert usage.peak_megabytes() > 10
+        parent.kill()
+        parent.wait()
+        assert len(usage.processes()) == 1
+        usage.kill()
+        assert usage.processes() == []
+        assert usage.cpu_seconds() >= 0.3
