@@ -1,14 +1,19 @@
 """The benchmark's document says what its results say."""
 
 import json
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from benchmarks import report
-from benchmarks.bodies import write_bodies
+from benchmarks import compare, report
+from benchmarks.bodies import Bodies, write_bodies
+from benchmarks.checks import count_wrong
 from benchmarks.compare import BARS, LIMIT, OUTPUT, PLAIN
 from benchmarks.servers import Usage
 from service.limits import Limits
@@ -99,3 +104,63 @@ def test_workers_in_sessions_of_their_own_are_counted_and_ended() -> None:
         usage.kill()
         assert usage.processes() == []
         assert usage.cpu_seconds() >= 0.3
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Reads each picture as the digit that its body ends with; one that ends with 9 fails."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        readings = [{"digit": int(line), "probabilities": [0.1] * 10} for line in sent.decode().split()]
+        many = {"results": [{"prediction": reading} for reading in readings]}
+        content = json.dumps(many if self.path.endswith("batch") else readings[0]).encode()
+        self.send_response(503 if readings[0]["digit"] == 9 else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def numbers(folder: Path, digits: list[int], items: int = 1) -> Bodies:
+    groups = [digits[start : start + items] for start in range(0, len(digits), items)]
+    for index, group in enumerate(groups):
+        (folder / str(index)).write_text("\n".join(map(str, group)))
+    listing = folder / "listing.txt"
+    listing.write_text("\n".join(str(folder / str(index)) for index in range(len(groups))))
+    return Bodies(listing, groups, "text/plain")
+
+
+@pytest.mark.parametrize(("items", "path"), [(1, "/predict"), (4, "/predict/batch")])
+def test_each_answer_must_hold_the_digits_of_its_own_pictures(items: int, path: str, echo: str, tmp_path: Path) -> None:
+    bodies = numbers(tmp_path, [1, 2, 3, 4, 5, 6, 7, 8], items)
+    every = range(8 // items)
+    assert count_wrong(echo + path, bodies, [1, 2, 3, 4, 5, 6, 7, 8], every, connections=3) == 0
+    assert count_wrong(echo + path, bodies, [1, 2, 3, 4, 5, 6, 8, 7], every, connections=3) == 2
+    assert count_wrong(echo + path, bodies, [1, 2, 3, 4, 5, 6, 8, 7], every[:1], connections=3) == 0
+
+
+def test_answers_of_another_status_are_wrong_and_no_throughput(
+    echo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = numbers(tmp_path, [1, 9])
+    assert count_wrong(f"{echo}/predict", bodies, [1, 9], range(2), connections=2) == 1
+    if shutil.which("wrk") is None:
+        pytest.skip("needs wrk")
+    monkeypatch.setattr(compare, "_URL", echo)
+    result = compare.wrk(compare.DIGITS, "/predict", bodies, 2, 1)
+    assert 0.4 < result["failed"] / result["requests"] < 0.6
+    assert result["answered"] + result["failed"] == result["requests"]
+    assert compare.is_spoiled({"failed": result["failed"], "wrong": 0})
+    assert not compare.is_spoiled({"failed": 0, "wrong": 0})
