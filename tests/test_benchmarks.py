@@ -14,7 +14,7 @@ import pytest
 from benchmarks import compare, report
 from benchmarks.bodies import Bodies, write_bodies
 from benchmarks.checks import count_wrong
-from benchmarks.compare import BARS, LIMIT, OUTPUT, PLAIN
+from benchmarks.compare import BARS, DIGITS, GROWTH, LIMIT, OUTPUT, PLAIN, model
 from benchmarks.servers import Usage
 from service.limits import Limits
 from service.uploads import many, one, parse
@@ -27,9 +27,10 @@ def results() -> dict:
     """Two rounds in which every server does 1,000 images a second, in the second round twice as many."""
     loads = [
         {"server": server.name, "start_seconds": 1.5, "requests_per_second": 1000 / load.items, "p50_ms": 0.5}
-        | {"p99_ms": 2.0, "server_cpu": 0.9, "client_cpu": 0.1, "peak_mb": 120.0, "images_per_second": 1000}
+        | {"p99_ms": 2.0, "server_cpu": 0.9, "client_cpu": 0.1, "images_per_second": 1000, "failed": 0}
+        | {"peak_mb": 300.0 if load in GROWTH else 120.0, "checked": 10, "wrong": 0}
         | vars(load)
-        for plan in (BARS, PLAIN)
+        for plan in (BARS, PLAIN, {DIGITS: GROWTH})
         for server, planned in plan.items()
         for load in planned
     ]
@@ -42,7 +43,8 @@ def results() -> dict:
         "machine": dict.fromkeys(
             ("machine", "load_before", "python", "onnxruntime", "service", "commit", "date"), "test"
         )
-        | {"rounds": 2, "seconds": 1, "pictures": 10},
+        | {"rounds": 2, "seconds": 1, "pictures": 10, "minutes": 1.5}
+        | {"model": {"name": "digits", "version": "1.2.3", "sha256": "ab" * 32}},
         "loads": [load | {"round": 0} for load in loads] + [load | {"round": 1} for load in faster],
         "reading": [{"round": 0, "naive_us": 100.0, "robust_us": 150.0}],
         "probes": [{"p99_ms": 12.0}],
@@ -50,17 +52,61 @@ def results() -> dict:
 
 
 def test_ratios_are_taken_within_rounds_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "results.json").write_text(json.dumps(results()))
-    report.main([str(tmp_path / "results.json"), "--output", str(tmp_path / "performance.md")])
+    document = written(tmp_path, results())
     table = capsys.readouterr().out
     assert "by mosec with batches of 16 | >= 0.85 | 1 | 1 to 1 | kept |" in table
     assert "the same by BentoML | >= 3 | 1 | 1 to 1 | **missed** |" in table
     assert "64 cells, images/s, by the limit in process | >= 0.85 | 0.5 | 0.5 to 0.5 | **missed** |" in table
     assert "by a naive one | <= 2 | 1.5 | 1.5 to 1.5 | kept |" in table
     assert "two workers by one, on two cores with the generator | >= 1.7 | not measured | | |" in table
-    document = (tmp_path / "performance.md").read_text()
     assert table.strip() in document
     assert "| digits, form, 16 connections | 1500 | 1000 to 2000 |" in document
+
+
+def written(tmp_path: Path, measured: dict) -> str:
+    (tmp_path / "results.json").write_text(json.dumps(measured))
+    status = report.main([str(tmp_path / "results.json"), "--output", str(tmp_path / "performance.md")])
+    assert status == any(row.get("wrong") or row.get("failed") for row in measured["loads"])
+    return (tmp_path / "performance.md").read_text()
+
+
+def test_cost_is_told_as_work_grows(tmp_path: Path) -> None:
+    workers = [row | {"workers": count} for count in (1, 2) for row in results()["loads"][:1]]
+    document = written(tmp_path, results() | {"workers": workers})
+    section = document.split("## Cost as work grows")[1].split("\n## ")[0]
+    told = [line.split(" | ")[0].removeprefix("| ") for line in section.splitlines() if line.startswith("| ")]
+    assert told == [
+        *("workers", "1", "2"),
+        *("connections", "1", "16", "64"),
+        *("pictures in a batch", "1", "16", "64", "256"),
+        *("pixels along a side of a picture", "28", "64", "300"),
+    ]
+    assert "peak memory of a worker, MB | <= 180 | 120 |" in document
+
+
+def test_what_was_not_measured_is_not_told(tmp_path: Path) -> None:
+    measured = results()
+    measured["loads"] = [row for row in measured["loads"] if row["server"] == LIMIT]
+    del measured["machine"]["model"], measured["machine"]["minutes"]
+    document = written(tmp_path, measured)
+    assert "## Cost as work grows" not in document
+    assert "were compared" not in document
+    assert "with the model" not in document
+
+
+def test_the_document_names_the_model(tmp_path: Path) -> None:
+    assert "with the model digits 1.2.3 (SHA-256 `abababababababab`)" in written(tmp_path, results())
+    record = json.loads((compare.ROOT / "models" / "digits.json").read_text())
+    assert model() == {key: record[key] for key in ("name", "version", "sha256")}
+
+
+def test_wrong_answers_and_failures_are_told(tmp_path: Path) -> None:
+    measured = results()
+    assert "0 were wrong. Of the measured requests 0 failed." in written(tmp_path, measured)
+    measured["loads"][0] |= {"wrong": 2, "failed": 1}
+    document = written(tmp_path, measured)
+    assert "2 were wrong. Of the measured requests 1 failed." in document
+    assert "- **digits, raw, 16 connections, 28x28, robust work, round 0: 1 failed, 2 wrong**" in document
 
 
 @pytest.mark.skipif(not OUTPUT.exists(), reason="nothing was measured yet")
