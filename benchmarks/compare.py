@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -196,6 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds, options.pictures = 1, 1, 256
+    # So that a server under measurement is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _compare(options)
     return 0
 

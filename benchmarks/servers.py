@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 ENVIRONMENTS = Path(os.environ.get("BENCH_ENVIRONMENTS", ROOT / ".bench"))
 PORT = 8400
+PORT_SECONDS = 10.0
 SERVER_CORE, CLIENT_CORE = "0", "1"
 
 
@@ -146,7 +148,11 @@ def install(server: Server) -> None:
 
 @contextmanager
 def running(server: Server, core: str = SERVER_CORE, **environ: str) -> Iterator[Usage]:
-    """The server, pinned to its cores, from its first answer to its end."""
+    """The server, pinned to its cores, from its first answer to its end.
+
+    Raises RuntimeError if it does not start, or if another holds its port: that one would be measured instead.
+    """
+    _await_free_port()
     started = time.perf_counter()
     process = subprocess.Popen(
         ["taskset", "-c", core, str(server.bin / server.command[0]), *server.command[1:]],
@@ -177,6 +183,16 @@ def _stop(process: subprocess.Popen[bytes], usage: Usage) -> None:
         process.wait(15)
     usage.kill()
     process.wait()
+
+
+def _await_free_port() -> None:
+    until = time.monotonic() + PORT_SECONDS
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", PORT)):
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"something listens on port {PORT} already")
 
 
 def _await(server: Server, process: subprocess.Popen[bytes]) -> None:

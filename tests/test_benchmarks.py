@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import compare, report
+from benchmarks import compare, report, servers
 from benchmarks.bodies import Bodies, write_bodies
 from benchmarks.checks import count_wrong
 from benchmarks.compare import BARS, DIGITS, GROWTH, LIMIT, OUTPUT, PLAIN, model
@@ -210,3 +211,11 @@ def test_answers_of_another_status_are_wrong_and_no_throughput(
     assert result["answered"] + result["failed"] == result["requests"]
     assert compare.is_spoiled({"failed": result["failed"], "wrong": 0})
     assert not compare.is_spoiled({"failed": 0, "wrong": 0})
+
+
+def test_a_server_whose_port_is_taken_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(servers, "PORT", taken.getsockname()[1])
+        monkeypatch.setattr(servers, "PORT_SECONDS", 0.2)
+        with pytest.raises(RuntimeError, match="already"), servers.running(DIGITS):
+            pass
