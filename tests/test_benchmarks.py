@@ -1,5 +1,6 @@
 """The benchmark's document says what its results say."""
 
+import asyncio
 import json
 import shutil
 import socket
@@ -10,12 +11,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks import compare, report, servers
+from benchmarks import compare, report, servers, soak
 from benchmarks.bodies import Bodies, write_bodies
 from benchmarks.checks import count_wrong
 from benchmarks.compare import BARS, DIGITS, GROWTH, LIMIT, OUTPUT, PLAIN, model
+from benchmarks.load import raw_request
 from benchmarks.servers import Usage
 from service.limits import Limits
 from service.uploads import many, one, parse
@@ -219,3 +222,29 @@ def test_a_server_whose_port_is_taken_is_not_measured(monkeypatch: pytest.Monkey
         monkeypatch.setattr(servers, "PORT_SECONDS", 0.2)
         with pytest.raises(RuntimeError, match="already"), servers.running(DIGITS):
             pass
+
+
+def drifting(growth: float) -> np.ndarray:
+    """Latencies around a millisecond, with a long tail and a pace that wanders by some percent, which grow over the run."""
+    rng = np.random.default_rng(0)
+    wander = np.repeat(np.convolve(rng.normal(0, 0.02, 119), np.ones(20) / 20**0.5, "valid"), 500)
+    return 0.001 * rng.lognormal(0, 0.4, 50_000) * (1 + wander) * np.linspace(1, 1 + growth, 50_000)
+
+
+@pytest.mark.parametrize(("growth", "grows"), [(0.0, False), (0.3, True), (-0.3, False)])
+def test_latency_that_grows_is_told_from_a_pace_that_wanders(growth: float, grows: bool) -> None:
+    latency = soak.summarize(drifting(growth))
+    assert latency.grows == grows
+    assert latency.growth == pytest.approx(growth, abs=0.1)
+    assert latency.p50_ms[1] / latency.p50_ms[0] == pytest.approx(1 + growth, abs=0.1)
+    assert latency.p99_ms[0] > 2 * latency.p50_ms[0]
+
+
+def test_a_soak_times_the_requests_it_is_told_to(echo: str) -> None:
+    requests = [raw_request(f"{echo}/predict", str(digit).encode()) for digit in range(1, 5)]
+    loop = soak.TimedLoop(f"{echo}/predict", requests, {requests[1]}, 2)
+    asyncio.run(loop.run(requests=40))
+    assert loop.done >= 40
+    assert len(loop.latencies) == pytest.approx(loop.done / 4, abs=1)
+    assert all(0 < latency < 10 for latency in loop.latencies)
+    assert list(loop.answers_before) == sorted(loop.answers_before)
