@@ -52,8 +52,10 @@ requirements: $(DEV)/installed ## write requirements.txt: what the image install
 	$(DEV)/bin/uv pip compile pyproject.toml --constraint constraints.txt --universal --python-version 3.11 \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.txt
 
-bench: $(DEV)/installed ## measure side by side with other servers, write docs/performance.md; needs wrk; BENCH="--rounds 3"
+# The picture needs the right to look into another process (py-spy); without it the document does without, or keeps the last.
+bench: $(DEV)/installed ## measure beside other servers, write docs/performance.md: 16 minutes, needs wrk; BENCH=--full: all loads
 	$(DEV)/bin/python -m benchmarks.compare $(BENCH)
+	-$(DEV)/bin/python -m benchmarks.profile
 	$(DEV)/bin/python -m benchmarks.report
 
 clean: ## remove what the targets made, but no data and no run

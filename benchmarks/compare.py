@@ -1,13 +1,15 @@
 """Side by side: the in-process limit, this service, and the servers a user could pick instead.
 
 Every server does the same work with the same pictures on one core, another core drives it with wrk. Rounds are
-interleaved, so that a machine whose speed drifts favours nobody; what counts is the ratio within a round. Every answer
-must have status 200, and before a server is measured its answers to all pictures are looked at. The results are
-written to a file, from which `benchmarks.report` writes the document.
+interleaved, so that a machine whose speed drifts favours nobody; what counts is the ratio within a round. Each measured
+answer of another status than success is counted as failed. After each measurement answers are looked at, in the first
+round those to all pictures, then those to a quarter of them: each must have status 200 and the digit that the same work
+gives in process. The results are written to a file, from which `benchmarks.report` writes the document; it is the report
+that ends with status 1 if anything failed or was wrong.
 
-    make bench                                  what the promises are about: some ten minutes
-    python -m benchmarks.compare --full         all sizes, bodies, batches and numbers of connections: an hour and more
-    python -m benchmarks.compare --quick        only see that everything runs
+    make bench                  what the promises are about, and how cost grows: some 16 minutes
+    make bench BENCH=--full     all sizes, bodies, batches and numbers of connections for all servers: an hour and a half
+    make bench BENCH=--quick    only see that everything runs
 """
 
 import argparse
@@ -16,22 +18,23 @@ import json
 import os
 import platform
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.bodies import Bodies, write_bodies
+from benchmarks.checks import count_wrong
 from benchmarks.instances import machine
 from benchmarks.pauses import pauses
 from benchmarks.pictures import KINDS, write_pictures
@@ -54,6 +57,7 @@ from benchmarks.servers import (
     running,
 )
 from service import __version__
+from service.settings import released_model
 
 OUTPUT = ROOT / "docs" / "performance.json"
 LIMIT = "in process"
@@ -95,6 +99,18 @@ PLAIN: Mapping[Server, Sequence[Load]] = {
     for server in (MOSEC, TUTORIAL, RAW, LITSERVE, BENTOML)
 }
 
+# How this service's cost grows with connections, with the size of a picture, and with the number of pictures in a batch;
+# the rest of each series is in `BARS`.
+GROWTH: Sequence[Load] = (
+    Load("raw", connections=64),
+    Load("raw", "64"),
+    Load("raw", "300"),
+    Load("JSON", "64", items=1, connections=4),
+    Load("JSON", "64", items=16, connections=4),
+    Load("JSON", "64", items=256, connections=4),
+)
+GROWTH_ROUNDS = 3
+
 
 def everything() -> dict[Server, list[Load]]:
     """All sizes, connections and bodies that each server takes."""
@@ -127,7 +143,9 @@ class Experiment:
     options: argparse.Namespace
     scratch: Path
     results: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
     _bodies: dict[tuple[str, str, int], Bodies] = field(default_factory=dict)
+    _expected: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
     def bodies(self, body: str, kind: str, items: int = 1) -> Bodies:
         key = (body, kind, items)
@@ -136,11 +154,30 @@ class Experiment:
             self._bodies[key] = write_bodies(paths, body, items, self.scratch / "-".join(map(str, key)))
         return self._bodies[key]
 
+    def expected(self, kind: str, work: str) -> list[int]:
+        """The digits that this work finds in the pictures without any server."""
+        if (kind, work) not in self._expected:
+            digits = _in_process(self, kind, "--answers", work=work)
+            labels = [label for [label] in self.bodies("raw", kind).labels]
+            hits = sum(digit == label for digit, label in zip(digits, labels, strict=True))
+            if work == "robust" and hits < 0.9 * len(labels):
+                raise RuntimeError(f"only {hits} of {len(labels)} pictures are read right")
+            self._expected[kind, work] = digits
+        return self._expected[kind, work]
+
     def add(self, what: str, row: dict[str, Any]) -> None:
         """Write a result down, at once: an interrupted run leaves what it had."""
         self.results.setdefault(what, []).append(row)
-        self.options.output.write_text(json.dumps(self.results, indent=1) + "\n")
+        self._write()
         print(f"{what}: {row}", file=sys.stderr)
+
+    def finish(self) -> None:
+        """Write down how long all of it took."""
+        self.results["machine"]["minutes"] = round((time.monotonic() - self.started) / 60, 1)
+        self._write()
+
+    def _write(self) -> None:
+        self.options.output.write_text(json.dumps(self.results, indent=1) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -160,8 +197,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.quick:
         options.rounds, options.seconds, options.pictures = 1, 1, 256
+    # So that a server under measurement is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _compare(options)
     return 0
+
+
+def is_spoiled(row: Mapping[str, Any]) -> bool:
+    """Whether a request of this measurement failed, or an answer looked at after it was wrong."""
+    return bool(row.get("failed") or row.get("wrong"))
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -176,11 +220,19 @@ def _compare(options: argparse.Namespace) -> None:
             for server, server_loads in wanted.items():
                 _measure(experiment, number, server, server_loads)
             if not options.full:
-                for server in filter(wanted.__contains__, PLAIN):
-                    _measure(experiment, number, server, PLAIN[server])
+                _measure_more(experiment, number, wanted)
         if DIGITS in wanted:
             for special in (_workers, _open_loop, _probes):
                 special(experiment)
+        experiment.finish()
+
+
+def _measure_more(experiment: Experiment, number: int, wanted: Collection[Server]) -> None:
+    """What `everything` holds anyway."""
+    for server in filter(wanted.__contains__, PLAIN):
+        _measure(experiment, number, server, PLAIN[server])
+    if DIGITS in wanted and number < GROWTH_ROUNDS:
+        _measure(experiment, number, DIGITS, GROWTH)
 
 
 def _is_wanted(server: Server, only: Sequence[str]) -> bool:
@@ -197,12 +249,20 @@ def _about(options: argparse.Namespace) -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": version("onnxruntime"),
         "service": __version__,
+        "model": model(),
         "commit": commit.stdout.strip(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "rounds": options.rounds,
         "seconds": options.seconds,
         "pictures": options.pictures,
     }
+
+
+def model() -> dict[str, str]:
+    """Name, version and checksum of the network that all servers run."""
+    path = released_model()
+    record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    return {"name": record["name"], "version": record["version"], "sha256": sha256(path.read_bytes()).hexdigest()}
 
 
 # --- one server after the other ----------------------------------------------------------------------------------
@@ -217,15 +277,19 @@ def _limits(experiment: Experiment, number: int) -> None:
     experiment.add("reading", {"round": number} | _in_process(experiment, "28", "--reading"))
 
 
-def _in_process(experiment: Experiment, kind: str, *arguments: str) -> dict[str, Any]:
+def _in_process(experiment: Experiment, kind: str, *arguments: str, work: str = "robust") -> Any:
     listing = experiment.bodies("raw", kind).listing
     command = [str(DIGITS.bin / "python"), "-m", "benchmarks.limit", str(listing), *arguments]
     command += ["--seconds", str(experiment.options.seconds)]
     done = subprocess.run(
-        ["taskset", "-c", SERVER_CORE, *command], cwd=ROOT, env=_environ(), capture_output=True, text=True, check=True
+        ["taskset", "-c", SERVER_CORE, *command],
+        cwd=ROOT,
+        env=_environ() | {"BENCH_WORK": work},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    row: dict[str, Any] = json.loads(done.stdout)
-    return row
+    return json.loads(done.stdout)
 
 
 def _measure(experiment: Experiment, number: int, server: Server, loads: Sequence[Load]) -> None:
@@ -233,10 +297,18 @@ def _measure(experiment: Experiment, number: int, server: Server, loads: Sequenc
         with running(server, BENCH_WORK=work) as usage:
             for load in (load for load in loads if load.work == work):
                 bodies = experiment.bodies(load.body, load.kind, load.items)
-                if number == 0:
-                    _check_answers(server, bodies, _path(server, load), robust=work == "robust")
                 row = {"round": number, "server": server.name} | vars(load) | {"start_seconds": usage.start_seconds}
-                experiment.add("loads", row | _drive(server, load, bodies, usage, experiment.options.seconds))
+                row |= _drive(server, load, bodies, usage, experiment.options.seconds)
+                experiment.add("loads", row | _check(experiment, number, server, load))
+
+
+def _check(experiment: Experiment, number: int, server: Server, load: Load) -> dict[str, Any]:
+    """Look at the answers to all pictures in the first round, to a quarter of them, each time another, in each later one."""
+    bodies = experiment.bodies(load.body, load.kind, load.items)
+    which = range(len(bodies.labels))[slice(number % 4, None, 4) if number else slice(None)]
+    expected = experiment.expected(load.kind, load.work)
+    wrong = count_wrong(_URL + _path(server, load), bodies, expected, which, load.connections)
+    return {"checked": len(which) * load.items, "wrong": wrong}
 
 
 def _drive(
@@ -249,8 +321,9 @@ def _drive(
     result = wrk(server, path, bodies, load.connections, seconds, core)
     took = time.perf_counter() - started
     return {
-        "requests_per_second": result["requests"] / result["seconds"],
-        "images_per_second": result["requests"] / result["seconds"] * load.items,
+        "requests_per_second": result["answered"] / result["seconds"],
+        "images_per_second": result["answered"] / result["seconds"] * load.items,
+        "failed": result["failed"],
         "p50_ms": result["p50_ms"],
         "p99_ms": result["p99_ms"],
         "server_cpu": (usage.cpu_seconds() - before) / took,
@@ -266,7 +339,10 @@ def _path(server: Server, load: Load) -> str:
 def wrk(
     server: Server, path: str, bodies: Bodies, connections: int, seconds: float, core: str = CLIENT_CORE
 ) -> dict[str, Any]:
-    """Send the bodies in turn for so many seconds; what wrk says of it. Raises RuntimeError where a request failed."""
+    """Send the bodies in turn for so many seconds; what wrk says of it.
+
+    `answered` counts requests answered with success; `failed` those answered with another status, or not at all.
+    """
     script = Path(__file__).with_name("cycle.lua")
     command = [
         "taskset",
@@ -285,10 +361,11 @@ def wrk(
     environ = _environ() | {"BENCH_BODIES": str(bodies.listing), "BENCH_TYPE": bodies.content_type}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    if result["failed"]:
-        raise RuntimeError(f"{server.name} failed {result['failed']} of {result['requests']} requests")
+    result |= {"answered": result["requests"] - result["refused"], "failed": result["refused"] + result["lost"]}
     # On a busy machine the first large batch may take longer than that.
-    return result if result["requests"] else wrk(server, path, bodies, connections, 2 * seconds, core)
+    if result["requests"] or result["failed"]:
+        return result
+    return wrk(server, path, bodies, connections, 2 * seconds, core)
 
 
 def _environ() -> dict[str, str]:
@@ -299,21 +376,6 @@ def _cpu_of_children() -> float:
     """Of those that have ended: wrk has, the server has not."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _check_answers(server: Server, bodies: Bodies, path: str, *, robust: bool) -> None:
-    """Every answer is 200, and where the pictures are read as they should be, nearly every digit is right."""
-    hits = total = 0
-    for body, labels in zip(bodies.listing.read_text().split(), bodies.labels, strict=True):
-        request = urllib.request.Request(_URL + path, Path(body).read_bytes(), {"Content-Type": bodies.content_type})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            content = json.load(answer)
-        readings = [result["prediction"] for result in content["results"]] if "results" in content else [content]
-        hits += sum(reading["digit"] == label for reading, label in zip(readings, labels, strict=True))
-        total += len(labels)
-        assert all(len(reading["probabilities"]) == 10 for reading in readings)
-    if robust and hits < 0.9 * total:
-        raise RuntimeError(f"{server.name} read only {hits} of {total} pictures right")
 
 
 # --- this service alone ------------------------------------------------------------------------------------------
@@ -327,6 +389,7 @@ def _workers(experiment: Experiment) -> None:
         for workers in (1, 2):
             with running(DIGITS, core=BOTH_CORES, DIGITS_WORKERS=str(workers)) as usage:
                 row = _drive(DIGITS, load, bodies, usage, experiment.options.seconds, core=BOTH_CORES)
+                row |= _check(experiment, number, DIGITS, load)
                 experiment.add("workers", {"round": number, "workers": workers} | row)
 
 
@@ -338,12 +401,13 @@ def _open_loop(experiment: Experiment) -> None:
     """
     bodies, seconds = experiment.bodies("raw", "28"), 3 * experiment.options.seconds
     for number in range(min(3, experiment.options.rounds)):
-        experiment.add("pauses", {"round": number} | pauses([SERVER_CORE, CLIENT_CORE], seconds)[0])
+        alone = pauses([SERVER_CORE, CLIENT_CORE], experiment.options.seconds)[0]
+        experiment.add("pauses", {"round": number} | alone)
         for server in (DIGITS, MOSEC):
             with running(server):
                 wrk(server, server.path, bodies, 16, 1)
                 result = wrk(server, server.path, bodies, 16, experiment.options.seconds)
-                rate = 0.8 * result["requests"] / result["seconds"]
+                rate = 0.8 * result["answered"] / result["seconds"]
                 for gaps in ("even", "random"):
                     row = {"round": number, "server": server.name, "rate": rate, "gaps": gaps}
                     experiment.add("open_loop", row | _ask_openly(server, bodies, rate, seconds, gaps))
@@ -364,7 +428,8 @@ def _probes(experiment: Experiment) -> None:
     """How soon a probe is answered while batches of 256 keep the service busy."""
     bodies = experiment.bodies("JSON", "64", min(256, experiment.options.pictures))
     seconds = 3 * experiment.options.seconds
-    with running(DIGITS), _busy(lambda: wrk(DIGITS, "/predict/batch", bodies, 4, seconds)):
+    with running(DIGITS), ThreadPoolExecutor() as pool:
+        load = pool.submit(wrk, DIGITS, "/predict/batch", bodies, 4, seconds)
         time.sleep(0.5)
         latencies = sorted(_probe_until(time.monotonic() + seconds - 1))
     experiment.add(
@@ -374,16 +439,9 @@ def _probes(experiment: Experiment) -> None:
             "p50_ms": median(latencies),
             "p99_ms": latencies[int(len(latencies) * 0.99)],
             "max_ms": latencies[-1],
+            "failed": load.result()["failed"],
         },
     )
-
-
-@contextmanager
-def _busy(work: Callable[[], object]) -> Iterator[None]:
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    thread.join()
 
 
 def _probe_until(end: float) -> list[float]:

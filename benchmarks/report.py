@@ -1,5 +1,7 @@
 """Write docs/performance.md from the results of `benchmarks.compare`: every figure in it comes from there.
 
+Ends with status 1 if a measured request failed or an answer was wrong.
+
 python -m benchmarks.report
 python -m benchmarks.report results.json --output performance.md
 """
@@ -12,7 +14,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.compare import LIMIT, OUTPUT
+from benchmarks.compare import BARS as MEASURED
+from benchmarks.compare import LIMIT, OUTPUT, is_spoiled
 from benchmarks.servers import BENTOML, DIGITS, LITSERVE, LITSERVE_BATCHES, MOSEC, ROOT, TUTORIAL
 
 Row = Mapping[str, Any]
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bars = [_judge(bar, results) for bar in BARS]
     options.output.write_text(_document(results, bars), encoding="utf-8")
     print("\n".join(_bar_table(bars)))
-    return 0
+    return 1 if _spoiled(results) else 0
 
 
 # --- the promises ------------------------------------------------------------------------------------------------
@@ -45,11 +48,7 @@ class Missing(Exception):
 
 def _rows(results: Results, server: str, **load: Any) -> dict[int, Row]:
     """A server's results with this load, by round."""
-    found = {
-        row["round"]: row
-        for row in results.get("loads", ())
-        if row["server"] == server and all(row.get(key) == value for key, value in load.items())
-    }
+    found = {row["round"]: row for row in results.get("loads", ()) if _is_of(row, server, load)}
     if not found:
         raise Missing
     return found
@@ -132,7 +131,10 @@ def _two_workers(results: Results) -> list[float]:
 
 
 def _peak(results: Results) -> list[float]:
-    return _column(_rows(results, DIGITS.name).values(), lambda row: row["peak_mb"])
+    """While it answers what the promises about pace are about: other loads have processes of their own."""
+    loads = [vars(load) for load in MEASURED[DIGITS]]
+    rows = [row for row in results.get("loads", ()) if any(_is_of(row, DIGITS.name, load) for load in loads)]
+    return _column(rows, lambda row: row["peak_mb"])
 
 
 def _start(results: Results) -> list[float]:
@@ -228,6 +230,7 @@ def _document(results: Results, bars: Sequence[Judged]) -> str:
         "",
         _measured_on(about),
         "",
+        *_answers(results),
         "## What is promised, and what was measured",
         "",
         "Ratios are taken within a round, so that what slows the machine down meets both sides; the figure is their median.",
@@ -236,7 +239,7 @@ def _document(results: Results, bars: Sequence[Judged]) -> str:
         "",
         *_HOW,
         *_loads(results),
-        *_workers_section(results),
+        *_growth_section(results),
         *_open_loop_section(results),
         *_WHY,
     ]
@@ -252,12 +255,43 @@ def _document(results: Results, bars: Sequence[Judged]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _spoiled(results: Results) -> list[Row]:
+    return [row for rows in results.values() if isinstance(rows, list) for row in rows if is_spoiled(row)]
+
+
+def _answers(results: Results) -> list[str]:
+    """What came of looking at the answers, where it was done."""
+    rows = [row for what in ("loads", "workers") for row in results.get(what, ()) if "checked" in row]
+    if not rows:
+        return []
+    checked, wrong, failed = (sum(row[key] for row in rows) for key in ("checked", "wrong", "failed"))
+    told = (
+        f"After the {len(rows)} measurements the answers to {checked:,} pictures were compared with what the same work gives "
+        f"in process: {wrong:,} were wrong. Of the measured requests {failed:,} failed."
+    )
+    spoiled = [
+        f"- **{_name(row)}, {row['kind']}x{row['kind']}, {row['work']} work, round {row['round']}: "
+        f"{row['failed']} failed, {row['wrong']} wrong**"
+        for row in results["loads"]
+        if is_spoiled(row)
+    ]
+    return [told, "", *spoiled, *([""] if spoiled else [])]
+
+
 def _measured_on(about: Row) -> str:
+    took = f", {about['minutes']:.0f} minutes in all" if "minutes" in about else ""
     return (
         f"Measured on {about['machine']}, load {about['load_before']} before the start, Python {about['python']}, "
-        f"onnxruntime {about['onnxruntime']}, digits {about['service']} at commit {about['commit']}, {about['date']}: "
-        f"{about['rounds']} interleaved rounds of {about['seconds']} s for each load, {about['pictures']} distinct pictures."
+        f"onnxruntime {about['onnxruntime']}, digits {about['service']} at commit {about['commit']}{_model(about)}, {about['date']}: "
+        f"{about['rounds']} interleaved rounds of {about['seconds']} s for each load, {about['pictures']} distinct pictures{took}."
     )
+
+
+def _model(about: Row) -> str:
+    if "model" not in about:
+        return ""
+    model = about["model"]
+    return f" with the model {model['name']} {model['version']} (SHA-256 `{model['sha256'][:16]}`)"
 
 
 _HOW = """\
@@ -266,8 +300,9 @@ _HOW = """\
 Each server has core 0 for itself, `wrk` has core 1; servers are started and stopped in turn within each round. All do the same
 work with the same functions (`benchmarks/work.py`): decode, normalise, the released network on one thread, decide, the same
 JSON; with plain work they resize to 28x28 as tutorials do, and skip the rest. *In process* is that work without any server.
-No server caches answers or pictures. Before the first round each server's answers to all pictures are checked; while it is
-measured an answer other than 200 ends the measurement. LitServe and BentoML take forms, mosec raw bodies; each is set up as its
+No server caches answers or pictures. Each measured request that fails, or is refused, is counted as failed and is no
+throughput. After each measurement answers are looked at, over as many connections, in the first round those to all pictures,
+then those to a quarter: each must have status 200 and the digit that the same work, plain work too, gives in process. LitServe and BentoML take forms, mosec raw bodies; each is set up as its
 documentation says it is fastest (`benchmarks/peers/`). *CPU* is processor time by time, of all of a server's processes;
 *images per CPU second* is therefore what a core gives if it has nothing else to do, and hardly depends on what else runs.
 """.splitlines()
@@ -297,9 +332,7 @@ def _loads(results: Results) -> list[str]:
     for (work, kind, items), servers in groups.items():
         pictures = "one picture a request" if items == 1 else f"{items} pictures a request"
         lines += [f"### {kind}x{kind} PNG, {pictures}, {work} work", ""]
-        lines += [
-            "| server | images/s | min to max | images per CPU second | p50 ms | p99 ms | CPU | of wrk | peak MB |"
-        ]
+        lines += [f"| server | {_COLUMNS}"]
         lines += ["|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
         lines += [
             f"| {LIMIT}, {row['items']} at a time | {_figures(rows)}"
@@ -340,21 +373,44 @@ def _middle(rows: Sequence[Row], key: str) -> float:
     return float(median(row[key] for row in rows))
 
 
-def _workers_section(results: Results) -> list[str]:
-    rows = results.get("workers", ())
-    if not rows:
-        return []
-    lines = [
-        "## More workers",
-        "",
-        "Both cores for service and generator together; 28x28 PNG, raw, 32 connections.",
-        "",
+# What grows: a heading, the rest of the load, and the name of what grows in the results.
+_GROWTH: Sequence[tuple[str, str, dict[str, Any], str]] = (
+    ("connections", "28x28 PNG, raw", _RAW, "connections"),
+    (
+        "pictures in a batch",
+        "64x64 cells, JSON, 4 connections; one picture goes to `/predict`",
+        _RAW | {"body": "JSON", "kind": "64", "connections": 4},
+        "items",
+    ),
+    ("pixels along a side of a picture", "PNG, raw, 16 connections", _RAW, "kind"),
+)
+_COLUMNS = "images/s | min to max | images per CPU second | p50 ms | p99 ms | CPU | of wrk | peak MB |"
+
+
+def _growth_section(results: Results) -> list[str]:
+    workers = results.get("workers", ())
+    tables = [
+        _growth_table("workers", "28x28 PNG, raw, 32 connections; service and generator share both cores", workers)
     ]
-    lines += ["| workers | images/s | min to max | images per CPU second | p50 ms | p99 ms | CPU | of wrk | peak MB |"]
-    lines += ["|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
-    for workers in sorted({row["workers"] for row in rows}):
-        lines.append(f"| {workers} | {_figures([row for row in rows if row['workers'] == workers])}")
-    return lines
+    for what, load, fixed, key in _GROWTH:
+        alike = {name: value for name, value in fixed.items() if name != key}
+        rows = [row for row in results.get("loads", ()) if _is_of(row, DIGITS.name, alike)]
+        tables.append(_growth_table(what, load, rows, key))
+    lines = [line for table in tables for line in table]
+    return ["", "## Cost as work grows", "", "Of this service alone.", *lines] if lines else []
+
+
+def _is_of(row: Row, server: str, load: Mapping[str, Any]) -> bool:
+    return row["server"] == server and all(row.get(key) == value for key, value in load.items())
+
+
+def _growth_table(what: str, load: str, rows: Sequence[Row], key: str = "workers") -> list[str]:
+    """A line for each value that was measured; nothing where there is nothing to compare."""
+    values = sorted({row[key] for row in rows}, key=int)
+    if len(values) < 2:
+        return []
+    lines = ["", f"By {what} ({load}):", "", f"| {what} | {_COLUMNS}", "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"]
+    return lines + [f"| {value} | {_figures([row for row in rows if row[key] == value])}" for value in values]
 
 
 def _pauses(results: Results) -> str:

@@ -2,19 +2,22 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 ENVIRONMENTS = Path(os.environ.get("BENCH_ENVIRONMENTS", ROOT / ".bench"))
 PORT = 8400
+PORT_SECONDS = 10.0
 SERVER_CORE, CLIENT_CORE = "0", "1"
 
 
@@ -62,29 +65,71 @@ BENTOML = Server(
 class Usage:
     """What a running server has used: seconds of processor time, and the peak of its memory in MB, all processes.
 
+    Its processes are the first one and all that descend from it, in whatever session or group they are. One that was seen
+    once stays known: what it used still counts after its end, and it is found again when its parent has ended before it.
     `start_seconds` is the time from its start to its first answer.
     """
 
     pid: int
     start_seconds: float = 0.0
+    _ticks: dict["Process", int] = field(default_factory=dict)
 
-    def _pids(self) -> list[int]:
-        listed = subprocess.run(["ps", "-o", "pid=", "-g", str(self.pid)], capture_output=True, text=True, check=False)
-        return [int(pid) for pid in listed.stdout.split()]
+    def processes(self) -> list["Process"]:
+        """Those that run now."""
+        parents, ticks = {}, {}
+        for process, parent, used in _running():
+            parents[process], ticks[process] = parent, used
+            if not self._ticks and process.pid == self.pid:
+                self._ticks[process] = used
+        known = _with_descendants({process for process in self._ticks if process in parents}, parents)
+        self._ticks |= {process: ticks[process] for process in known}
+        return sorted(known)
 
     def cpu_seconds(self) -> float:
-        ticks = 0
-        for pid in self._pids():
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        self.processes()
+        return sum(self._ticks.values()) / os.sysconf("SC_CLK_TCK")
 
     def peak_megabytes(self) -> float:
-        peaks = []
-        for pid in self._pids():
-            status = Path(f"/proc/{pid}/status").read_text().splitlines()
-            peaks += [int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")]
-        return sum(peaks)
+        return sum(_peak_kilobytes(process.pid) for process in self.processes()) / 1024
+
+    def kill(self) -> None:
+        """End all that still runs, and wait until none does."""
+        while left := self.processes():
+            for process in left:
+                with suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+class Process(NamedTuple):
+    """One process, told from a later one with the same number by when it started, in ticks since boot."""
+
+    pid: int
+    started: int
+
+
+def _with_descendants(known: set[Process], parents: Mapping[Process, int]) -> set[Process]:
+    numbers = {process.pid for process in known}
+    grown = known | {process for process, parent in parents.items() if parent in numbers}
+    return known if grown == known else _with_descendants(grown, parents)
+
+
+def _running() -> Iterator[tuple[Process, int, int]]:
+    """All processes but those that only wait to be reaped, each with its parent's number and its processor time in ticks."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            # After the name, which may hold anything: proc(5) counts from the third field on.
+            fields = path.read_text().rsplit(")", 1)[1].split()
+            if fields[0] not in "ZX":
+                process = Process(int(path.parent.name), int(fields[19]))
+                yield process, int(fields[1]), int(fields[11]) + int(fields[12])
+
+
+def _peak_kilobytes(pid: int) -> int:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    return 0
 
 
 def install(server: Server) -> None:
@@ -103,7 +148,11 @@ def install(server: Server) -> None:
 
 @contextmanager
 def running(server: Server, core: str = SERVER_CORE, **environ: str) -> Iterator[Usage]:
-    """The server, pinned to its cores, from its first answer to its end."""
+    """The server, pinned to its cores, from its first answer to its end.
+
+    Raises RuntimeError if it does not start, or if another holds its port: that one would be measured instead.
+    """
+    _await_free_port()
     started = time.perf_counter()
     process = subprocess.Popen(
         ["taskset", "-c", core, str(server.bin / server.command[0]), *server.command[1:]],
@@ -116,17 +165,34 @@ def running(server: Server, core: str = SERVER_CORE, **environ: str) -> Iterator
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    usage = Usage(process.pid)
     try:
         _await(server, process)
-        yield Usage(process.pid, time.perf_counter() - started)
+        usage.start_seconds = time.perf_counter() - started
+        yield usage
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        _stop(process, usage)
         time.sleep(0.5)
+
+
+def _stop(process: subprocess.Popen[bytes], usage: Usage) -> None:
+    """Ask the server to end, and end what is left of it, in sessions of their own too."""
+    usage.processes()
+    os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+    usage.kill()
+    process.wait()
+
+
+def _await_free_port() -> None:
+    until = time.monotonic() + PORT_SECONDS
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", PORT)):
+                return
+        time.sleep(0.1)
+    raise RuntimeError(f"something listens on port {PORT} already")
 
 
 def _await(server: Server, process: subprocess.Popen[bytes]) -> None:
