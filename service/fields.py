@@ -282,18 +282,20 @@ def _steps(candidates: Candidates) -> list[Step]:
 
 
 def _separators(candidates: Candidates, path: Path) -> tuple[Separator, ...]:
+    """What was skipped, from left to right."""
     pieces = candidates.pieces
     steps = path.steps()
     read_ = [step.first for step in steps if step.digit is not None]
-    return tuple(
-        Separator(_kind(pieces, step.first, read_), place(candidates.line, pieces.pieces[step.first].box))
-        for step in steps
-        if step.digit is None
-    )
+    skipped = [
+        (_kind(pieces, step.first, read_), pieces.pieces[step.first].box) for step in steps if step.digit is None
+    ]
+    skipped += [("star", box) for box in pieces.stars]
+    skipped.sort(key=lambda found: found[1][0] + found[1][2])
+    return tuple(Separator(kind, place(candidates.line, box)) for kind, box in skipped)
 
 
 def _kind(pieces: Pieces, index: int, digits: Sequence[int]) -> str:
-    """What a skipped piece is, by its size and place."""
+    """What a skipped piece is, by its size and place; stars are no pieces."""
     piece, height = pieces.pieces[index], pieces.height
     if piece.height > SMALL_HEIGHT * height:
         at_end = not pieces.in_cells and (not digits or index < digits[0] or index > digits[-1])
