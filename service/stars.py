@@ -27,6 +27,7 @@ IN_SIGHT = 0.95
 FIRST, LAST = 6, 10
 ARMS, CIRCLES, APART = 5, 2, 14
 
+_RAY_BEFORE = np.arange(-1, RAYS - 1)
 _ANGLES = 2 * np.pi * np.arange(RAYS) / RAYS
 _X, _Y = np.outer(np.cos(_ANGLES), RADII), np.outer(np.sin(_ANGLES), RADII)
 
@@ -49,42 +50,54 @@ def _is_star(runs: Runs, mark: Mark) -> bool:
 
 def is_star(mark: Mask) -> bool:
     """Whether a mark bool `[height, width]`, cut out along its ink, has the shape of a star."""
-    seen, share = _look_around(mark)
-    if share < IN_SIGHT:
-        return False
-    rings = seen[:, FIRST:LAST]
-    begins = rings & ~np.roll(rings, 1, axis=0)
-    return sum(_are_arms(np.flatnonzero(ring)) for ring in begins.T) >= CIRCLES
-
-
-def _look_around(mark: Mask) -> tuple[Mask, float]:
-    """Which ink is in sight from the middle, bool `[RAYS, RADII]`, and what share of all ink that is.
-
-    Sight reaches through the pixels beside the ink too, since a ray runs along thin arms no better than they were drawn.
-    """
     height, width = mark.shape
     ink = np.zeros((height + 2, width + 2), np.bool_)
     ink[1:-1, 1:-1] = mark
-    total = np.count_nonzero(mark)
-    x = np.count_nonzero(ink, axis=0) @ np.arange(width + 2) / total + 0.5
-    y = np.count_nonzero(ink, axis=1) @ np.arange(height + 2) / total + 0.5
-    size = (height + width) / 2
-    at = (_Y * size + y).astype(np.intp).clip(0, height + 1), (_X * size + x).astype(np.intp).clip(0, width + 1)
+    at = _look_around(ink)
+    found = ink[at]
+    # Most digits have not as many strokes around their middle, whether in sight or not.
+    return _has_arms(found) and _is_in_sight(found, seen := _see(ink, found, at)) and _has_arms(seen)
+
+
+def _look_around(ink: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns of the pixels on rays from the middle of all ink, each `[RAYS, RADII]`."""
+    height, width = ink.shape
+    columns, rows = np.add.reduce(ink, axis=0, dtype=np.intp), np.add.reduce(ink, axis=1, dtype=np.intp)
+    total, size = int(rows.sum()), (height + width) / 2 - 2
+    x = float(columns @ np.arange(width)) / total + 0.5
+    y = float(rows @ np.arange(height)) / total + 0.5
+    return (_Y * size + y).astype(np.intp).clip(0, height - 1), (_X * size + x).astype(np.intp).clip(0, width - 1)
+
+
+def _see(ink: Mask, found: Mask, at: tuple[NDArray[np.intp], NDArray[np.intp]]) -> Mask:
+    """Which of the ink that was found on the rays is in sight from the middle.
+
+    Sight reaches through the pixels beside ink too, since a ray runs along thin arms no better than they were drawn.
+    """
     near = ink.copy()
     near[1:] |= ink[:-1]
     near[:-1] |= ink[1:]
     near[:, 1:] |= ink[:, :-1]
     near[:, :-1] |= ink[:, 1:]
-    found, clear = ink[at], near[at]
+    clear = near[at]
     clear[:, RADII < OPEN] = True
-    seen = np.logical_and.accumulate(clear, axis=1) & found
-    # Rays lie further apart further out, where each stands for more pixels.
-    inside, everywhere = (np.count_nonzero(part, axis=0) @ RADII for part in (seen, found))
-    return seen, float(inside / everywhere) if everywhere else 0.0
+    return np.asarray(np.logical_and.accumulate(clear, axis=1) & found)
 
 
-def _are_arms(begins: NDArray[np.intp]) -> bool:
-    """Whether arms that begin at these rays of a circle are enough and stand on all sides."""
-    if len(begins) < ARMS:
+def _is_in_sight(found: Mask, seen: Mask) -> bool:
+    """Rays lie further apart further out, where each stands for more pixels."""
+    return bool(np.count_nonzero(seen, axis=0) @ RADII >= IN_SIGHT * (np.count_nonzero(found, axis=0) @ RADII))
+
+
+def _has_arms(rays: Mask) -> bool:
+    """Whether circles cross enough arms, on all sides."""
+    rings = rays[:, FIRST:LAST]
+    begins = rings & ~rings[_RAY_BEFORE]
+    many = np.flatnonzero(np.count_nonzero(begins, axis=0) >= ARMS)
+    if len(many) < CIRCLES:
         return False
+    return sum(_stand_around(np.flatnonzero(begins[:, ring])) for ring in many) >= CIRCLES
+
+
+def _stand_around(begins: NDArray[np.intp]) -> bool:
     return int(np.diff(np.append(begins, begins[0] + RAYS)).max()) <= APART
