@@ -39,6 +39,7 @@ __all__ = [
     "Box",
     "ColumnReader",
     "Constraints",
+    "Frames",
     "Strip",
     "TextLine",
     "find_text_line",
@@ -154,8 +155,17 @@ def answer(reading: FieldReading) -> dict[str, Any]:
 BLANK = FieldReading("", 0.0, (), (), (), None, Decision.REJECT, (Reason.BLANK,))
 
 
-def find_candidates(image: Image.Image, predict: Predict, columns: ColumnReader) -> Candidates | None:
-    """What may be digits in an upright picture of mode "L" or "RGB"; None where there is no ink."""
+def find_candidates(
+    image: Image.Image, predict: Predict, columns: ColumnReader, unlikely: float = UNLIKELY
+) -> Candidates | None:
+    """What may be digits in an upright picture of mode "L" or "RGB"; None where there is no ink.
+
+    Args:
+        image: of one field.
+        predict: the digit network.
+        columns: the column network.
+        unlikely: how far behind segments are, in nats, that the digit network is not asked about.
+    """
     line = find_text_line(image)
     if line is None:
         return None
@@ -163,7 +173,7 @@ def find_candidates(image: Image.Image, predict: Predict, columns: ColumnReader)
     pieces = _split(line.found, line.writing, frames) if isinstance(line.found, Marks) else line.found
     if len(pieces.pieces) > MAX_PIECES:
         return None
-    seen = _likely(_see(pieces, frames))
+    seen = _likely(_see(pieces, frames), unlikely)
     pictures = np.stack([normalize_crop(pieces.cut_out(line.writing.density, segment)) for segment in seen.segments])
     return Candidates(seen, *predict(pictures), frames.most, line)
 
@@ -182,12 +192,12 @@ def _see(pieces: Pieces, frames: Frames) -> Seen:
     return scores.describe(pieces, found, *frames.evidence(bounds, first, last))
 
 
-def _likely(seen: Seen) -> Seen:
+def _likely(seen: Seen, unlikely: float) -> Seen:
     """The segments that the digit network is asked about."""
     spans = [(segment.first, segment.last) for segment in seen.segments]
     skips = [-BEFORE.skip[kind] for kind in scores.skipped(seen.pieces)]
     behind = best_through(spans, seen.score().tolist(), skips)
-    kept = [index for index, score in enumerate(behind) if score >= -UNLIKELY]
+    kept = [index for index, score in enumerate(behind) if score >= -unlikely]
     # Where it is likeliest that there is no digit, everything is asked about: the columns are not the last word.
     return seen.take(kept) if kept else seen
 
@@ -298,18 +308,20 @@ def _steps(candidates: Candidates) -> list[Step]:
 
 
 def _separators(candidates: Candidates, path: Path) -> tuple[Separator, ...]:
+    """What was skipped, from left to right."""
     pieces = candidates.pieces
     steps = path.steps()
     read_ = [step.first for step in steps if step.digit is not None]
-    return tuple(
-        Separator(_kind(pieces, step.first, read_), place(candidates.line, pieces.pieces[step.first].box))
-        for step in steps
-        if step.digit is None
-    )
+    skipped = [
+        (_kind(pieces, step.first, read_), pieces.pieces[step.first].box) for step in steps if step.digit is None
+    ]
+    skipped += [("star", box) for box in pieces.stars]
+    skipped.sort(key=lambda found: found[1][0] + found[1][2])
+    return tuple(Separator(kind, place(candidates.line, box)) for kind, box in skipped)
 
 
 def _kind(pieces: Pieces, index: int, digits: Sequence[int]) -> str:
-    """What a skipped piece is, by its size and place."""
+    """What a skipped piece is, by its size and place; stars are no pieces."""
     piece, height = pieces.pieces[index], pieces.height
     if piece.height > SMALL_HEIGHT * height:
         at_end = not pieces.in_cells and (not digits or index < digits[0] or index > digits[-1])

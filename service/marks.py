@@ -54,6 +54,10 @@ class Mark:
         return self.bottom - self.top
 
     @property
+    def box(self) -> Box:
+        return self.left, self.top, self.right, self.bottom
+
+    @property
     def size(self) -> int:
         return max(self.width, self.height)
 
@@ -148,6 +152,14 @@ def paint(runs: Runs, chosen: Sequence[int] | NDArray[np.intp]) -> Mask:
     steps[runs.start[chosen]] = 1
     steps[runs.end[chosen]] = -1
     return steps[:-1].cumsum(dtype=np.int8).view(np.bool_).reshape(height, runs.stride)[:, :width]
+
+
+def cut_out(runs: Runs, mark: Mark) -> Mask:
+    """The mask `[height, width]` of one mark in its box."""
+    row, left = np.divmod(runs.start[mark.runs], runs.stride)
+    start = (row - mark.top) * (mark.width + 1) + left - mark.left
+    end = start + (runs.end - runs.start)[mark.runs]
+    return paint(Runs(start, end, (mark.height, mark.width)), np.arange(len(start)))
 
 
 def bounding_box(marks: Sequence[Mark]) -> Box:

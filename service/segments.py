@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.ink import Writing
-from service.marks import Box, Mark, bounding_box, find_marks, find_runs, paint
+from service.marks import Box, Mark, Runs, bounding_box, find_marks, find_runs, paint
 from service.preprocessing import stroke_width
 from service.seams import Wide, find_seams
+from service.stars import find_fill
 
 Labels = NDArray[np.int32]
 
@@ -36,6 +37,8 @@ FLAT, REMAINS = 0.38, 0.25
 # But a 1 may be cut out close: what is narrow at a side remains of a line if it is shorter than this part of the
 # writing's height, or as high as the picture.
 SHORT, WHOLE = 0.6, 0.95
+# A star that fills up alone is lower than digits are, by this part of their height at most; a taller one may be a digit.
+ALONE = 0.8
 # A digit is not wider than this, in parts of the writing's height, has no wider gap between its pieces, and not
 # more pieces.
 MAX_WIDTH, MAX_GAP, MAX_PIECES = 1.35, 0.25, 10
@@ -81,7 +84,8 @@ class Segment:
 class Pieces:
     """The pieces of a field from left to right; `labels` holds 1 + the piece's index at each pixel, 0 for paper.
 
-    `height` is that of the writing, in pixels; `base` the row that it stands on.
+    `height` is that of the writing, in pixels; `base` the row that it stands on. `stars` are the boxes of those that
+    fill it up, which are no pieces.
     """
 
     pieces: list[Piece]
@@ -89,6 +93,7 @@ class Pieces:
     height: float
     base: float
     in_cells: bool = False
+    stars: Sequence[Box] = ()
 
     @property
     def boxes(self) -> list[Box]:
@@ -134,17 +139,18 @@ class Guide:
 class Marks:
     """The connected marks of all writing; `labels` holds 1 + the mark's index at each pixel, 0 for paper.
 
-    `soft` is the same with the soft edges of the strokes.
+    `soft` is the same with the soft edges of the strokes, `stars` as in `Pieces`.
     """
 
     marks: list[Mark]
     labels: Labels
     soft: Labels
     height: float
+    stars: Sequence[Box] = ()
 
     @property
     def boxes(self) -> list[Box]:
-        return [(mark.left, mark.top, mark.right, mark.bottom) for mark in self.marks]
+        return [mark.box for mark in self.marks]
 
     @property
     def base(self) -> float:
@@ -163,19 +169,42 @@ class Marks:
 
 
 def label_marks(writing: Writing) -> Marks | None:
-    """The marks of all writing; None where there is nothing but specks."""
+    """The marks of all writing but for stars that fill it up; None where there is nothing but specks."""
     runs = find_runs(writing.mask)
-    marks = find_marks(runs)
-    height = writing_height(marks)
-    speck = max(3.0, SPECK * height * height)
-    marks = [mark for mark in marks if mark.area >= speck and not _is_remains(mark, height, runs.shape)]
+    found = find_marks(runs)
+    height = writing_height(found)
+    marks = _without_specks(found, height, runs.shape)
+    stars = _find_stars(runs, marks)
+    if stars:
+        # Among stars the height of the writing may have been theirs.
+        rest = _without(found, stars)
+        height = writing_height(rest)
+        marks = _without_specks(rest, height, runs.shape)
     if not marks:
         return None
     numbers = np.zeros(len(runs.start), np.int32)
     for number, mark in enumerate(marks, start=1):
         numbers[mark.runs] = number
     labels = _paint(runs.start, runs.end, numbers, runs.shape)
-    return Marks(marks, labels, _spread(labels), height)
+    return Marks(marks, labels, _spread(labels), height, [star.box for star in stars])
+
+
+def _without_specks(marks: list[Mark], height: float, shape: tuple[int, ...]) -> list[Mark]:
+    speck = max(3.0, SPECK * height * height)
+    return [mark for mark in marks if mark.area >= speck and not _is_remains(mark, height, shape)]
+
+
+def _find_stars(runs: Runs, marks: list[Mark]) -> list[Mark]:
+    """The stars that fill up a number; none where there is nothing else, or where it may be a digit."""
+    stars = find_fill(runs, marks)
+    if not stars:
+        return []
+    rest = _without(marks, stars)
+    return stars if rest and (len(stars) > 1 or stars[0].height <= ALONE * writing_height(rest)) else []
+
+
+def _without(marks: list[Mark], others: list[Mark]) -> list[Mark]:
+    return [mark for mark in marks if mark not in others]
 
 
 def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
@@ -190,8 +219,10 @@ def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
         return None
     labels = np.zeros(writing.mask.shape, np.int32)
     pieces: list[Piece] = []
-    for number, (left, top, right, bottom) in enumerate(boxes):
-        inside = [mark for mark in marks if _lies_in(mark, (left, top, right, bottom), height)]
+    written = [[mark for mark in marks if _lies_in(mark, box, height)] for box in boxes]
+    stars = _find_stars(runs, [mark for inside in written for mark in inside])
+    for number, every in enumerate(written):
+        inside = _without(every, stars)
         if not inside:
             continue
         chosen = paint(runs, [run for mark in inside for run in mark.runs])
@@ -201,7 +232,7 @@ def pieces_in_cells(writing: Writing, boxes: Sequence[Box]) -> Pieces | None:
         return None
     height = float(np.median([piece.height for piece in pieces]))
     base = float(np.median([piece.box[3] for piece in pieces]))
-    return Pieces(pieces, _spread(labels), height, base, in_cells=True)
+    return Pieces(pieces, _spread(labels), height, base, in_cells=True, stars=[star.box for star in stars])
 
 
 def _is_in_one(mark: Mark, boxes: Sequence[Box]) -> bool:
@@ -308,7 +339,7 @@ def split(found: Marks, writing: Writing, guide: Guide) -> Pieces:
     numbered[flat] = rank[numbers[pairs]]
     listed = [pieces[key] for key in order]
     base = float(np.median([piece.box[3] for piece in listed if piece.height >= TALL * height] or [0]))
-    return Pieces(listed, _spread(numbered.reshape(labels.shape)), height, base)
+    return Pieces(listed, _spread(numbered.reshape(labels.shape)), height, base, stars=found.stars)
 
 
 def _sides_of_cuts(found: Marks, guide: Guide, dearest: float) -> tuple[Labels, list[list[float]]]:

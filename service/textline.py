@@ -90,7 +90,7 @@ class _Printed:
 
 def _around(found: TextLine, size: tuple[int, int]) -> tuple[tuple[int, int], Box]:
     """The window around all of the line, with a margin, in pixels of the picture."""
-    margin, boxes = FINE_MARGIN * found.height, found.found.boxes
+    margin, boxes = FINE_MARGIN * found.height, [*found.found.boxes, *found.found.stars]
     left = max(0, int((min(box[0] for box in boxes) - margin) * found.scale))
     top = max(0, int((min(box[1] for box in boxes) - margin) * found.scale))
     right = min(size[0], int((max(box[2] for box in boxes) + margin) * found.scale))

@@ -196,8 +196,8 @@ class ColumnTrainer:
     def _mistakes(self, pixels: NDArray[np.uint8], targets: NDArray[np.int8]) -> float:
         """Digits misread, left out or too many, as part of all, in rows of validation strings."""
         logits = np.concatenate([self._answer(pixels[start : start + 32]) for start in range(0, len(pixels), 32)])
-        expected = [_collapse(row[row != OPEN]) for row in targets]
-        found = [_collapse(row) for row in logits.argmax(axis=-1)]
+        expected = [collapse(row[row != OPEN]) for row in targets]
+        found = [collapse(row) for row in logits.argmax(axis=-1)]
         mistakes = sum(edit_distance(a, b) for a, b in zip(expected, found, strict=True))
         return mistakes / sum(map(len, expected))
 
@@ -260,7 +260,7 @@ def _vary(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.flo
     return rows.clip(0, 1)
 
 
-def _collapse(frames: NDArray[Any]) -> list[int]:
+def collapse(frames: NDArray[Any]) -> list[int]:
     """The digits of a row: runs of equal frames, without paper."""
     starts = np.flatnonzero(np.diff(frames, prepend=PAPER))
     return [int(frames[start]) for start in starts if frames[start] != PAPER]

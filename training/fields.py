@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service import fields
+from service import fields, images
 from service.decisions import (
     TARGET_ERRORS,
     Decision,
@@ -34,6 +34,7 @@ from training.errors import DataError, RunError
 from training.evaluate import encode_png
 from training.latency import measure_in_turns
 from training.negatives import TRAINED, make_negatives
+from training.sheets import cut_lines, turn
 from training.strings import STYLES, Pool, String, make_strings, write_spaced
 
 CALIBRATION_SEED, TEST_SEED = 11, 12
@@ -231,7 +232,7 @@ def measure_sequences(
     """
     boxes = _read_boxes(folder)
     outcomes = []
-    for index, row in enumerate(_read_rows(folder)):
+    for index, row in enumerate(read_numbers(folder)):
         if part(index):
             text = row["transcription"]
             constraints = Constraints(check=replace(CHECKS["luhn"], remainder=_remainder(text))) if check else ANY
@@ -247,11 +248,33 @@ def _remainder(text: str) -> int:
     return remainder
 
 
+def measure_sheets(reader: Reader, folder: Path) -> dict[str, Any] | None:
+    """The same summary of the lines of photographed sheets, whose transcription has a | between two; None without any.
+
+    The lines are found first. Where they are not as many as the sheet has, all of its lines count as unread.
+    """
+    outcomes: list[Outcome] = []
+    for row in _read_rows(folder):
+        if "|" in row["transcription"]:
+            texts = [line.replace(" ", "") for line in row["transcription"].split("|")]
+            found = cut_lines(turn(images.decode((folder / row["file"]).read_bytes()), row.get("what") or ""))
+            if len(found) == len(texts):
+                pairs = zip(texts, found, strict=True)
+                outcomes += [read_as_served(reader, encode_png(line), (text, ())) for text, line in pairs]
+            else:
+                outcomes += [Outcome(text, fields.BLANK, 0, 0) for text in texts]
+    return summary(outcomes) if outcomes else None
+
+
+def read_numbers(folder: Path) -> list[dict[str, str]]:
+    """Rows of a folder's table whose transcription is one number."""
+    return [row for row in _read_rows(folder) if row["transcription"].isdigit()]
+
+
 def _read_rows(folder: Path) -> list[dict[str, str]]:
-    """Rows whose transcription is one number; sheets of several lines are left out."""
     try:
         with (folder / "labels.csv").open(newline="") as file:
-            return [row for row in csv.DictReader(file) if row["transcription"].isdigit()]
+            return [row | {"transcription": row["transcription"] or ""} for row in csv.DictReader(file)]
     except (OSError, KeyError, csv.Error) as exc:
         raise DataError(f"{folder / 'labels.csv'} with the columns file and transcription cannot be read") from exc
 

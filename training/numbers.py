@@ -5,6 +5,8 @@ from typing import Any
 
 from training.blocks import Block, Section, Table, Text
 
+# What the row of these lines is called.
+SHEETS = "lines of photographed sheets"
 _HEADER = ("", "n", "exact", "95 %", "boxes found", "accepted", "95 %", "wrong among them")
 
 
@@ -34,8 +36,36 @@ def several_digits(measured: Mapping[str, Any]) -> Section:
             "Numbers on real cheques, none of which was trained on. The way of reading was developed on the even rows; the "
             "odd ones are new to it. With a check digit known, the remainder of each number's Luhn sum is told."
         )
+        if SHEETS in measured["sequences"]:
+            real += (
+                " The lines of photographed sheets are found first; where they are not as many as the sheet has, all of them "
+                "count as unread."
+            )
         blocks += [Text(real), Table(_HEADER, [_row(*item) for item in measured["sequences"].items()])]
+    if measured.get("routes"):
+        blocks += _routes(measured["routes"])
     return Section("Numbers of several digits", blocks)
+
+
+def _routes(routes: Mapping[str, Any]) -> list[Block]:
+    """What each way of reading is worth alone."""
+    told = (
+        "Two ways lead to a number: cutting marks into digits, and reading the line's columns. The service does both: the "
+        "column network says where to cut, and one score weighs what both networks say. Alone, cutting tries every cut "
+        "that crosses little ink and asks the digit network about all pieces, weighed as with both networks; the columns "
+        "are read frame by frame. Exact numbers of the same strings of 5 digits and of real amounts, with their 95 % "
+        "interval, and the median time of a string on one core."
+    )
+    kinds = list(next(iter(routes.values()))["exact"])
+    rows = [
+        (name, *(_exact(row["exact"][kind]) for kind in kinds), f"{row['time']:.1f} ms") for name, row in routes.items()
+    ]
+    header = "", *(f"{kind}, n {routes[rows[0][0]]['exact'][kind]['n']:,}" for kind in kinds), "time"
+    return [Text(told), Table(header, rows)]
+
+
+def _exact(part: Mapping[str, Any]) -> str:
+    return f"{part['exact']:.1%} ({_span(part['interval'])})"
 
 
 def _row(name: str, row: Mapping[str, Any]) -> tuple[str, ...]:

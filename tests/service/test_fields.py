@@ -1,6 +1,7 @@
 """Numbers drawn here, read over HTTP and by the reader."""
 
 import base64
+import math
 
 import numpy as np
 import pytest
@@ -103,6 +104,85 @@ def test_separators_are_skipped_and_named(reader: Reader) -> None:
     result = read(reader, image)
     assert result.text == "3572"
     assert [separator.kind for separator in result.separators] == ["point", "dash"]
+
+
+def draw_star(image: Image.Image, at: tuple[int, int], size: float, strokes: int, pen: int, turn: float) -> None:
+    """Strokes through one middle."""
+    for stroke in range(strokes):
+        angle = turn + math.pi * stroke / strokes
+        x, y = size / 2 * math.cos(angle), size / 2 * math.sin(angle)
+        ImageDraw.Draw(image).line((at[0] - x, at[1] - y, at[0] + x, at[1] + y), fill=30, width=pen)
+
+
+def filled_up(digits: list[int], before: int, after: int, size: float, strokes: int, *, turn: float) -> Image.Image:
+    """An amount with stars before and after it, drawn large and scaled down."""
+    amount = row(digits, size=100)
+    image = Image.new("L", (amount.width + 60 * (before + after), 100), 250)
+    image.paste(amount, (60 * before, 0))
+    image = image.resize((4 * image.width, 400), Image.Resampling.BICUBIC)
+    left, right = 60 * before, 60 * before + amount.width
+    middles = [30 + 60 * star for star in range(before)] + [right + 30 + 60 * star for star in range(after)]
+    for star, x in enumerate(middles):
+        draw_star(image, (4 * x, 200), 4 * size, strokes, 20, turn + star)
+    comma = 4 * (left + 20 + 70 * (len(digits) - 2))
+    ImageDraw.Draw(image).line((comma, 310, comma - 20, 352), fill=30, width=24)
+    return image.resize((image.width // 4, 100), Image.Resampling.BOX)
+
+
+def test_stars_that_fill_up_an_amount_are_skipped_and_named(reader: Reader) -> None:
+    """`***235,47**` is 23547 and needs no review for its stars, of three strokes or four, small or as tall as digits."""
+    right = 0
+    cases = [(size, strokes, turn) for size in (28, 40, 52) for strokes in (3, 4) for turn in (0.2, 1.1)]
+    for size, strokes, turn in cases:
+        result = read(reader, filled_up([2, 3, 5, 4, 7], 3, 2, size, strokes, turn=turn))
+        kinds = [separator.kind for separator in result.separators]
+        right += result.text == "23547" and kinds.count("star") == 5 and {*kinds} <= {"star", "comma"}
+        assert "not_a_digit" not in result.reasons
+    assert right >= 0.9 * len(cases)
+
+
+def test_stars_have_boxes_in_pixels_of_the_upload(reader: Reader) -> None:
+    first, *_, last = read(reader, filled_up([2, 3, 5], 2, 1, 44, 4, turn=0.2)).separators
+    np.testing.assert_allclose(first.box, (8, 28, 52, 72), atol=4)
+    assert (first.kind, last.kind) == ("star", "star")
+    assert last.box[0] > 300
+
+
+def test_stars_are_skipped_in_cells_too(reader: Reader) -> None:
+    image = row([0, 3, 5, 7], cells=True)
+    glyph = Image.new("L", (60, 78), 250)
+    draw_star(glyph, (30, 39), 36, 4, 5, 0.2)
+    image.paste(glyph, (25, 11))
+    result = read(reader, image)
+    assert result.text == "357"
+    assert [separator.kind for separator in result.separators] == ["star"]
+
+
+def test_a_single_star_as_tall_as_digits_may_be_one_and_is_not_taken_away(reader: Reader) -> None:
+    result = read(reader, filled_up([2, 3, 5], 1, 0, 60, 3, turn=0.2))
+    assert result.text.endswith("235")
+    assert "star" not in [separator.kind for separator in result.separators]
+
+
+def test_stars_alone_are_no_accepted_number(reader: Reader) -> None:
+    image = Image.new("L", (300, 80), 250)
+    for x in (40, 110, 180, 250):
+        draw_star(image, (x, 40), 44, 3, 5, 0.3)
+    assert read(reader, image).decision != "accept"
+
+
+def test_a_comma_and_a_mark_before_the_number_are_named(reader: Reader) -> None:
+    """What stands there as tall as digits is taken for that of a currency."""
+    image = Image.fromarray(np.pad(np.asarray(row([3, 5, 7, 2], apart=80)), ((0, 0), (80, 0)), constant_values=250))
+    draw = ImageDraw.Draw(image)
+    for x in (28, 48):
+        draw.line((x + 4, 16, x - 4, 84), fill=30, width=5)
+    for y in (38, 60):
+        draw.line((12, y, 64, y), fill=30, width=5)
+    draw.line((260, 76, 254, 92), fill=30, width=6)
+    result = read(reader, image)
+    assert result.text == "3572"
+    assert [separator.kind for separator in result.separators] == ["currency", "comma"]
 
 
 def test_a_single_digit_is_read_as_predict_reads_it(client: TestClient) -> None:

@@ -6,21 +6,26 @@ import pytest
 from PIL import Image
 
 from service.decisions import TARGET_ERRORS
+from service.fields import BLANK
 from service.reader import Reader
-from training import fields
+from tests.training.test_sheets import draw_sheet
+from training import fields, routes
 from training.data import Digits
 from training.drawing import draw_digits
 from training.errors import DataError
 from training.fields import (
+    Outcome,
     calibrate_fields,
     fit_confidence,
     measure,
     measure_garbage,
     measure_sequences,
+    measure_sheets,
     measure_strings,
     overlap,
+    summary,
 )
-from training.numbers import several_digits
+from training.numbers import SHEETS, several_digits
 from training.report import to_markdown
 from training.strings import Pool, make_strings
 
@@ -83,6 +88,39 @@ def test_real_strings_are_read_from_their_table(reader: Reader, drawn: Digits, t
     half = measure_sequences(reader, tmp_path, lambda index: index % 2 == 0, check=True)
     assert (every["n"], half["n"]) == (4, 2)
     assert every["boxes"] >= 0.7
+
+
+def test_lines_of_a_photographed_sheet_are_read_each_as_a_field(reader: Reader, tmp_path: Path) -> None:
+    Image.fromarray(draw_sheet([[4, 0, 7], [3, 5, 7, 2]])).save(tmp_path / "sheet.png")
+    Image.fromarray(draw_sheet([[4, 0, 7]])).save(tmp_path / "other.png")
+    (tmp_path / "labels.csv").write_text("file,transcription,what\nsheet.png,407|3 5 7 2,\nnumber.png,12,\n")
+    figures = measure_sheets(reader, tmp_path)
+    assert figures is not None
+    assert (figures["n"], figures["exact"], figures["boxes"]) == (2, 1.0, None)
+    (tmp_path / "labels.csv").write_text("file,transcription\nother.png,407|3572\n")
+    missed = measure_sheets(reader, tmp_path)
+    assert missed is not None
+    assert (missed["n"], missed["exact"], missed["coverage"]) == (2, 0.0, 0.0)
+
+
+def test_a_folder_without_sheets_has_no_figure_of_them(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,transcription\nnumber.png,12\n")
+    assert measure_sheets(reader, tmp_path) is None
+
+
+def test_sheets_and_routes_are_told_where_they_were_measured(reader: Reader, drawn: Digits) -> None:
+    told = {"version": "1.0.0"}
+    row = summary([Outcome("1", BLANK, 0, 0)])
+    figures = {"strings": {"5": {"touching": row | {"touching": 0.9}}}, "garbage": row | {"accepted": 0.0}}
+    figures |= {"time": {"spaced": 1.0, "touching": 1.0, "single": 1.0, "ratio": 1.0}, "model": told, "columns": told}
+    before = to_markdown([several_digits(figures | {"sequences": {"even rows, nothing known": row}})])
+    assert "sheets" not in before
+    assert "alone" not in before
+    measured = figures | {"sequences": {SHEETS: row}, "routes": routes.measure(reader, drawn, 2)}
+    after = to_markdown([several_digits(measured)])
+    assert f"| {SHEETS} | 1 |" in after
+    assert "| cutting alone |" in after
+    assert "spaced, n 2" in after
 
 
 def test_a_folder_without_a_table_is_told(reader: Reader, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from service.reader import Reader
 from training.errors import RunError
 from training.evaluate import load_classifier
+from training.numbers import SHEETS
 from training.runs import Run, machine, write_json
 from training.verbs.common import FIGURES, Arguments, add_source, add_verb, load, model_of
 
@@ -14,9 +15,12 @@ read numbers of several digits as the service does
 With --calibrate a column network's run gains what makes the confidence of a number mean what it says, fitted on
 strings of validation digits; a new digit network needs that again. Without, strings of test digits are read in
 all styles, 5 digits and 1 to 10 digits long, drawings that are no digits, and with --sequences real strings, whose
-even and odd rows are told apart: the way of reading was developed on the even ones."""
+even and odd rows are told apart: the way of reading was developed on the even ones. The lines of photographed sheets
+are found and read as well. Some strings are also read by cutting alone, and by the columns alone."""
 
 TEST_STRINGS = 400
+# Of each style, to compare the ways of reading.
+ROUTE_STRINGS = 200
 
 
 def add(verbs: Any) -> None:
@@ -66,7 +70,7 @@ def _calibrate(reader: Any, arguments: Arguments) -> None:
 
 
 def _measure(reader: Any, arguments: Arguments) -> None:
-    from training import fields
+    from training import fields, routes
 
     figures = fields.measure(reader, load(arguments).test, arguments.count or TEST_STRINGS)
     figures["sequences"] = {}
@@ -75,6 +79,12 @@ def _measure(reader: Any, arguments: Arguments) -> None:
             for known, check in (("nothing known", False), ("check digit known", True)):
                 row = fields.measure_sequences(reader, arguments.sequences, partial(_is_row, rest), check=check)
                 figures["sequences"][f"{name}, {known}"] = row
+        sheets = fields.measure_sheets(reader, arguments.sequences)
+        if sheets:
+            figures["sequences"][SHEETS] = sheets
+    figures["routes"] = routes.measure(
+        reader, load(arguments).test, arguments.count or ROUTE_STRINGS, arguments.sequences
+    )
     _tell(figures)
     if arguments.record:
         columns = reader.columns.record
@@ -93,11 +103,18 @@ def _tell(figures: dict[str, Any]) -> None:
     print(f"no digits: {garbage['accepted']:.2%} of {garbage['n']} accepted {_span(garbage['interval'])}")
     for name, row in figures["sequences"].items():
         _print(name, row)
+    _tell_routes(figures["routes"])
     time = figures["time"]
     print(
         f"a field of 5 digits takes {time['spaced']:.1f} ms spaced and {time['touching']:.1f} ms touching, a single digit "
         f"{time['single']:.2f} ms: {time['ratio']:.1f} times as long"
     )
+
+
+def _tell_routes(routes: dict[str, Any]) -> None:
+    for name, row in routes.items():
+        parts = ", ".join(f"{kind} {part['exact']:.1%} of {part['n']}" for kind, part in row["exact"].items())
+        print(f"{name}: {parts}; {row['time']:.1f} ms")
 
 
 def _is_row(rest: int, index: int) -> bool:
