@@ -28,6 +28,6 @@ def exported_run(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset) -> 
     from training.train import train_run
 
     run = train_run(tmp_path_factory.mktemp("runs"), dataset, TINY, seed=0, h5=True)
-    calibrate_run(run, make_material(dataset.validation))
+    calibrate_run(run, make_material(dataset))
     export_run(run, dataset.test)
     return run
