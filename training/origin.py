@@ -53,9 +53,9 @@ def fine_tuning(former: Recipe, init_from: Path, recipe: Recipe) -> Recipe:
 
 def data_option(data: Mapping[str, Any]) -> str:
     """How a command is told where the data are; MNIST lies where `data` puts it."""
-    if is_mnist(data):
+    names = list(data.get("hashes", ()))
+    if not names or is_mnist(data):
         return ""
-    names = list(data["hashes"])
     return f" --data {names[0] if Path(names[0]).suffix in ('.npz', '.csv') else 'FOLDER'}"
 
 
@@ -77,7 +77,8 @@ def training_command(
     source, told = data_option(data), f" --seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     if recipe.members:
         return f"ensemble{source} {' '.join(f'runs/{Path(member).name}' for member in recipe.members)}"
-    default = ARCHITECTURES[recipe.architecture].recipe
+    known = ARCHITECTURES.get(recipe.architecture)
+    default = known.recipe if known else Recipe(recipe.architecture)
     if recipe.init_from:
         former = Recipe.from_json(initial["recipe"]) if initial else default
         path = "models" if initial and "version" in initial else "runs"
