@@ -21,8 +21,9 @@ def walk(data: Path, folder: Path, pictures: Sequence[Path], epochs: int | None 
     source, runs, records = f"--data {data}", folder / "runs", folder / "records"
     short = f" --epochs {epochs}" if epochs else ""
 
-    # 1. Look at the data before anything else. explore/README.md tells what to notice.
-    yield f"explore {source} --out {folder / 'explore'}"
+    # 1. Look at the data before anything else, and at what our network is taught of them (taught.png).
+    #    explore/README.md tells what to notice.
+    yield f"explore {source} --out {folder / 'explore'} --taught ours"
 
     # 2. Train the network of most tutorials, with two seeds: one number alone says little.
     yield f"train {source} --architecture cnn_225k --seeds 0 1{short} --runs {runs}"

@@ -13,8 +13,10 @@ from tests import pictures
 from tests.training.digits import write_npz
 from tests.training.test_formats import write_pictures
 from training.__main__ import main
+from training.architectures import find_architecture
 from training.data import load_dataset
 from training.evaluate import evaluate, load_predict
+from training.explore import draw_taught
 from training.network import load_keras_model, predict_logits
 from training.runs import Run
 
@@ -70,6 +72,16 @@ def test_explore_counts_and_draws(source: Path, tmp_path: Path) -> None:
     for name in ("samples", "means", "counts", "intensities"):
         assert is_picture(tmp_path / f"{name}.png")
         assert f"{name}.png" in report
+
+
+@pytest.mark.parametrize(("architecture", "kinds"), [("cnn_887k", range(10)), ("ours", range(11))])
+def test_explore_draws_what_a_network_is_taught(source: Path, tmp_path: Path, architecture: str, kinds: range) -> None:
+    argv = ["explore", "--data", str(source), "--out", str(tmp_path), "--taught", architecture]
+    assert main(argv) == 0
+    assert is_picture(tmp_path / "taught.png")
+    labels = draw_taught(load_dataset(source).train, find_architecture(architecture).recipe, tmp_path)
+    assert len(labels) == 100
+    assert set(labels.tolist()) == set(kinds)
 
 
 def test_explore_finds_what_is_mislabelled(source: Path) -> None:
