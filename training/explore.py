@@ -4,7 +4,7 @@ Counts, samples, grey levels, mean digits, the pairs of classes that lie nearest
 like another class than like their own, duplicates and other oddities.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from training.data import Dataset, Digits
 from training.negatives import NOT_A_DIGIT
 from training.recipe import Recipe
 from training.runs import write_bytes, write_json
-from training.train import BATCHES
+from training.train import BATCHES, Batch
 
 SAMPLES = 10  # of each digit
 PAIRS = 10
@@ -57,7 +57,7 @@ def draw_taught(digits: Digits, recipe: Recipe, folder: Path, seed: int = 0) -> 
     """
     rng = np.random.default_rng(seed)
     some = digits.take(rng.permutation(len(digits))[:LOOKED_THROUGH])
-    source = BATCHES[recipe.batches]
+    source: Callable[..., Iterator[Batch]] = BATCHES[recipe.batches]
     if recipe.batches in SOURCES:
         source = partial(source, stock_size=TAUGHT)
     images, labels = (np.concatenate(each)[:TAUGHT] for each in zip(*source(some, recipe, rng, 0.0), strict=True))

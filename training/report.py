@@ -279,7 +279,8 @@ def comparison(material: Material) -> Section:
 
 def _batch_in_words(material: Material) -> str:
     """What the released network takes in batches of 16, beside the network of most tutorials."""
-    model = next((figures["model"] for figures in material.figures.values() if "run" in figures.get("model", {})), {})
+    models = [figures["model"] for figures in material.figures.values() if "model" in figures]
+    model: Mapping[str, Any] = next((each for each in models if "run" in each), {})
     released = [row for row in material.rows if any(record["id"] == model.get("run") for record in row.records)]
     usual = [row for row in material.rows if row.name == USUAL]
     if (

@@ -56,7 +56,9 @@ def in_red_on_green() -> Image.Image:
 
 
 SHOWN = {
-    "passing through of pictures like MNIST's": lambda: draw_digit(5, 28, height=20 / 28, ink=255, paper=0),
+    "passing through of pictures like MNIST's": lambda: draw_digit(5, 112, height=20 / 28, ink=255, paper=0).resize(
+        (28, 28)
+    ),
     "choice of the clearest channel": in_red_on_green,
     "polarity": lambda: ImageOps.invert(with_shadow(draw_digit(5))),
     "evening out of light": lambda: with_shadow(draw_digit(5)),
