@@ -1,13 +1,14 @@
 """The application: routes, middleware, error handlers, and the lifespan that loads the model and warms it up."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__, health, logs, openapi, openinference, page, routes
 from service.classifier import DigitClassifier
@@ -76,6 +77,8 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         direct=() if telemetry["tracing"] else routes.DIRECT,
         root_path=configured.root_path,
     )
+    if configured.cors_origins:
+        _let_pages_ask(app, configured.cors_origins)
     _handle_errors(app)
     _document(app, keys=bool(configured.api_keys))
     return app
@@ -99,6 +102,17 @@ def _telemetry() -> TelemetryConfig:
         metrics=False,
         logs=False,
         exclude=lambda scope: scope["path"].endswith(("/health", "/health/live", "/health/ready", "/metrics")),
+    )
+
+
+def _let_pages_ask(app: FastAPI, origins: Sequence[str]) -> None:
+    """Outside all else: a browser asks before it sends a key, and shows a page what has the header, errors too."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "X-Request-Timeout-Ms"),
+        expose_headers=("Retry-After", "Server-Timing", "X-Request-ID"),
     )
 
 

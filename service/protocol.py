@@ -82,7 +82,7 @@ class GuardedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
             return
         pipelined = self.cycle is not None and not self.cycle.response_complete
-        if not pipelined and self._is_full(state):
+        if not pipelined and self._is_full(state) and not self._comes_from_a_page(state):
             route = state.refusals.route_to(self._path())
             if route is not None:
                 self._refuse(state, route)
@@ -197,6 +197,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._send_refusal(state, route, request_id(b""))
         self._keep_alive()
         return True
+
+    def _comes_from_a_page(self, state: State) -> bool:
+        """Whether the answer must say that a web page may see it; the application says it."""
+        return bool(state.settings.cors_origins) and any(name == b"origin" for name, _ in self.headers)
 
     def _path(self) -> bytes:
         path: bytes = httptools.parse_url(self.url).path

@@ -22,7 +22,7 @@ _ANSWER = (
     b"content-type: application/problem+json\r\nretry-after: 1\r\nx-request-id: %b\r\ncontent-length: %d\r\n%b\r\n%b"
 )
 
-_SPECIAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|connection|expect|upgrade|x-request-id)[ \t]*:|\n[ \t]")
+_SPECIAL = re.compile(rb"(?:^|\n)(?:transfer-encoding|connection|expect|upgrade|origin|x-request-id)[ \t]*:|\n[ \t]")
 _LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r")
 _NUMBER = re.compile(rb"0|[1-9][0-9]{0,15}")
 

@@ -7,6 +7,7 @@ variable, the value and what is allowed.
 import difflib
 import importlib.util
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +22,8 @@ MIB = 2**20
 
 # Variables with our prefix that are not the service's: training's, and what Kubernetes sets for a Service "digits".
 _FOREIGN = ("DIGITS_DATA_DIR", "DIGITS_QMNIST_DIR", "DIGITS_SERVICE_", "DIGITS_PORT_")
+
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -63,6 +66,10 @@ class Settings(BaseModel):
     api_keys: tuple[str, ...] = Field(
         (), description="keys of which a request must carry one, separated by commas, or @FILE with one a line"
     )
+    cors_origins: tuple[str, ...] = Field(
+        (),
+        description="origins whose web pages may ask, such as https://forms.example.org, separated by commas; * for all",
+    )
     root_path: str = Field(
         "", pattern=r"^(/[^/\s]+)*$", description="path under which a proxy serves the service, such as /digits"
     )
@@ -97,6 +104,17 @@ class Settings(BaseModel):
         if not keys:
             raise ValueError("there is no key in it")
         return tuple(keys)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(origin.strip() for origin in value.split(",") if origin.strip())
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin: http or https, a host, a port if it is another than usual")
+        return origins
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **overrides: object) -> "Settings":

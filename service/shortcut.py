@@ -25,7 +25,7 @@ from service.reader import Digit, Reading, Timings
 from service.state import State
 
 # Where these are said, something else than the plain case is wanted.
-_UNUSUAL_HEADERS = (b"x-request-timeout-ms", b"expect", b"upgrade")
+_UNUSUAL_HEADERS = (b"x-request-timeout-ms", b"expect", b"upgrade", b"origin")
 # So many are read before the event loop looks for what else has come: who is refused, and who asks for the health,
 # hears of it within some ten milliseconds. More in one run of the network gain next to nothing.
 PORTION = 32

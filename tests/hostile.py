@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -16,6 +17,15 @@ from tests import pictures
 
 OK, INVALID_REQUEST, TOO_LARGE, UNSUPPORTED, INVALID_IMAGE = 200, 400, 413, 415, 422
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+# Where the parts of a file begin: chunks, segments, extensions, the pixels behind a bitmap's headers.
+_BLOCKS = {
+    "PNG": re.compile(rb".{4}(?=IHDR|IDAT|IEND)", re.DOTALL),
+    "JPEG": re.compile(rb"\xff[\xc0-\xfe]"),
+    "BMP": re.compile(rb"(?<=^.{14})|(?<=^.{54})", re.DOTALL),
+    "GIF": re.compile(rb"[!,]"),
+    "TIFF": re.compile(rb"(?<=^.{8})", re.DOTALL),
+    "WEBP": re.compile(rb"WEBP|VP8.", re.DOTALL),
+}
 ZIP = {"Content-Type": "application/zip"}
 TIFF = {"Content-Type": "image/tiff"}
 
@@ -54,10 +64,11 @@ def small() -> Iterator[Upload]:
 def _broken_files() -> Iterator[Upload]:
     for kind in FORMATS:
         whole = pictures.encode(pictures.draw(7), kind)
-        for share in (0.02, 0.25, 0.5, 0.9):
-            cut = whole[: int(len(whole) * share)]
-            # A TIFF's directory may stand before its pixels or after; a picture cut in its last rows may be whole.
-            yield Upload(f"{kind} cut at {share:.0%}", cut, (INVALID_IMAGE,))
+        # Up to nine tenths; a picture cut in its last rows may be whole.
+        for share in range(5, 95, 5):
+            yield Upload(f"{kind} cut at {share}%", whole[: len(whole) * share // 100], (INVALID_IMAGE,))
+        for at in sorted({found.start() for found in _BLOCKS[kind].finditer(whole, 1, len(whole) // 2)}):
+            yield Upload(f"{kind} cut before the block at {at}", whole[:at], (INVALID_IMAGE,))
         noisy = bytearray(whole)
         for at in range(len(whole) // 3, len(whole) // 3 + 40):
             noisy[at] ^= 0xA5
@@ -93,6 +104,10 @@ def _bombs() -> Iterator[Upload]:
     bmp[18:26] = struct.pack("<ii", 60_000, 60_000)
     yield Upload("BMP that promises 60,000 x 60,000", bytes(bmp), (TOO_LARGE,))
     bmp[18:26] = struct.pack("<ii", -100, -100)
+    tiff = pictures.encode(pictures.draw(7), "TIFF")
+    for tag in (256, 257):
+        tiff = _with_tag(tiff, tag, 60_000)
+    yield Upload("TIFF that promises 60,000 x 60,000", tiff, (TOO_LARGE, INVALID_IMAGE))
     yield Upload("BMP of negative size", bytes(bmp), (TOO_LARGE, INVALID_IMAGE))
     webp = pictures.encode(Image.new("L", (2500, 2500), 240), "WEBP")
     yield Upload("WebP of 6 million pixels in a few bytes", webp, (OK,))
@@ -168,6 +183,7 @@ def _archives() -> Iterator[Upload]:
     seven = pictures.png(7)
     yield batch("names that leave it", pictures.archive({"../../etc/passwd": seven, "..\\x.png": seven}), OK)
     yield batch("an archive in an archive", pictures.archive({"a.zip": pictures.archive({"b.png": seven})}), OK)
+    yield batch("forty archives in each other", _nested(40), OK)
     yield batch("10,000 members", pictures.archive({f"{i}.png": b"" for i in range(10_000)}), TOO_LARGE)
     yield batch("a member of 1 GB", _large_member(), TOO_LARGE)
     yield batch("members that share their bytes", _overlapping(200), OK, INVALID_REQUEST, TOO_LARGE)
@@ -258,6 +274,21 @@ def _flat_png(width: int, height: int, channels: int = 1, depth: int = 8) -> byt
     header = struct.pack(">IIBBBBB", width, height, depth, {1: 0, 3: 2}[channels], 0, 0, 0)
     pixels = _chunk(b"IDAT", packed + packer.flush())
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + pixels + _chunk(b"IEND", b"")
+
+
+def _with_tag(tiff: bytes, tag: int, value: int) -> bytes:
+    """A little-endian TIFF whose first page says something else in a tag."""
+    first = struct.unpack("<I", tiff[4:8])[0]
+    entries = range(first + 2, first + 2 + 12 * struct.unpack("<H", tiff[first : first + 2])[0], 12)
+    at = next(at for at in entries if struct.unpack("<H", tiff[at : at + 2])[0] == tag)
+    return tiff[: at + 2] + struct.pack("<HII", 4, 1, value) + tiff[at + 12 :]
+
+
+def _nested(levels: int) -> bytes:
+    archive = pictures.archive({"a.png": pictures.png(7)})
+    for _ in range(levels):
+        archive = pictures.archive({"a.zip": archive})
+    return archive
 
 
 def _large_member() -> bytes:

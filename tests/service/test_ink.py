@@ -279,3 +279,16 @@ def test_a_small_scan_that_was_enlarged_is_no_shadow() -> None:
     small = pictures.draw(3, 12, margin=0.0, pen=0.14)
     ink = find_ink(small.resize((120, 120), Image.Resampling.BICUBIC))
     assert "blank" not in ink.noticed
+
+
+@pytest.mark.parametrize("level", [0, 60, 255], ids=["dark", "grey", "as light as the table"])
+@pytest.mark.parametrize("at", [(0.1, 0.5), (0.0, 0.5), (0.9, 0.1)], ids=["whole", "half", "corner"])
+def test_holes_of_a_punch_are_left_out(at: tuple[float, float], level: int) -> None:
+    page = draw_digit(5, 300)
+    whole = normalize(find_ink(page))
+    x, y, radius = 300 * at[0], 300 * at[1], 21
+    ImageDraw.Draw(page).ellipse((x - radius, y - radius, x + radius, y + radius), fill=level)
+    punched = normalize(find_ink(page))
+    assert punched is not None
+    assert whole is not None
+    assert np.abs(punched.astype(float) - whole).mean() < 1

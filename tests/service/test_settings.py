@@ -73,3 +73,11 @@ def test_keys_come_from_a_list_or_a_file_and_never_into_a_message(tmp_path: Path
     with pytest.raises(SettingError) as caught:
         Settings.from_env({"DIGITS_API_KEYS": "a", "DIGITS_PORT": "x"})
     assert "API_KEYS" not in str(caught.value)
+
+
+def test_origins_are_split_and_what_is_none_is_named() -> None:
+    origins = Settings.from_env({"DIGITS_CORS_ORIGINS": "https://a.example, http://b.example:8080"}).cors_origins
+    assert origins == ("https://a.example", "http://b.example:8080")
+    for wrong in ("a.example", "https://a.example/", "https://a.example/page", "null"):
+        with pytest.raises(SettingError, match=f"DIGITS_CORS_ORIGINS.*{wrong}.*is no origin"):
+            Settings.from_env({"DIGITS_CORS_ORIGINS": f"https://b.example,{wrong}"})
