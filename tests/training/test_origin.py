@@ -86,10 +86,9 @@ def test_the_command_gives_the_very_recipe(fine_tuned: dict[str, Any]) -> None:
     training = fine_tuned["training"]
     initial = {key: value for key, value in training["initial"].items() if key != "version"}
     recipe = training["recipe"] | {"init_from": "elsewhere/" + initial["run"], "epochs": 3}
-    assert training_commands(training | {"initial": initial, "recipe": recipe}) == [
-        "train --architecture ours --seed 2",
-        f"train --init-from runs/{initial['run']} --data FOLDER --seed 5 --set epochs=3",
-    ]
+    first, second = training_commands(training | {"initial": initial, "recipe": recipe})
+    assert first.startswith(f"train --architecture ours --seed {initial['seed']}")
+    assert second == (f"train --init-from runs/{initial['run']} --data FOLDER --seed 5 --set epochs=3")
 
 
 def test_the_card_of_a_fine_tuned_network_claims_nothing_of_mnist_but_where_it_started(
@@ -111,7 +110,7 @@ def test_the_card_of_a_fine_tuned_network_claims_nothing_of_mnist_but_where_it_s
         "train --init-from models/digits.onnx --data FOLDER --seed 5",
         "calibrate --data FOLDER RUN",
         "export --data FOLDER RUN",
-        "release --data FOLDER RUN --version 0.4.0",
+        f"release --data FOLDER RUN --version {fine_tuned['version']}",
     ):
         assert f"\npython -m training {line}\n" in card
     assert "python -m training data\n" not in card
