@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from service.reader import Digit, Reader, Reading, Source
 from training.handwriting import PictureSet, read_all
@@ -36,6 +37,10 @@ def _all_marks(marks: Sequence[Any], *_: Any, **__: Any) -> list[Any]:
     return [mark for mark in marks if mark.area >= 3]
 
 
+def _grey(image: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(image.convert("L"))
+
+
 def _box_middle(picture: NDArray[Any]) -> tuple[float, float]:
     height, width = picture.shape
     return (height - 1) / 2, (width - 1) / 2
@@ -45,6 +50,11 @@ def _box_middle(picture: NDArray[Any]) -> tuple[float, float]:
 # is served, and only this measurement would ever turn one; so they are replaced from outside, by `mock.patch`, which
 # fails loudly where a name is gone.
 STEPS: dict[str, Mapping[str, Any]] = {
+    "passing through of pictures like MNIST's": {
+        "service.ink.TINY": (0, 0),
+        "service.preprocessing._is_normal": lambda *_: False,
+    },
+    "choice of the clearest channel": {"service.paper.best_channel": _grey},
     "polarity": {
         "service.ink._on_spotless_paper": _none,
         "service.paper._on_flat_paper": _none,

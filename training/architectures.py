@@ -18,11 +18,16 @@ INPUT_SHAPE = (28, 28, 1)
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network with its `parameters` at ten classes, trainable and not, and its default recipe."""
+    """A network with its `parameters` at ten classes, trainable and not, those of each class, and its default recipe."""
 
     build: Callable[[int], Any]
     parameters: int
+    per_class: int
     recipe: Recipe
+
+    def parameters_at(self, classes: int) -> int:
+        """How many parameters the network has at a number of classes."""
+        return self.parameters + (classes - 10) * self.per_class
 
 
 def build_cnn_225k(classes: int) -> Any:
@@ -251,18 +256,20 @@ OURS = Recipe(
 )
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "cnn_225k": Architecture(build_cnn_225k, 225_034, Recipe("cnn_225k")),
+    "cnn_225k": Architecture(build_cnn_225k, 225_034, 129, Recipe("cnn_225k")),
     "cnn_32_64_dense256": Architecture(
-        build_cnn_32_64_dense256, 2_380_938, Recipe("cnn_32_64_dense256", epochs=10, validation_share=0.3)
+        build_cnn_32_64_dense256, 2_380_938, 257, Recipe("cnn_32_64_dense256", epochs=10, validation_share=0.3)
     ),
     "cnn_32_64_64_dense64": Architecture(
         build_cnn_32_64_64_dense64,
         93_322,
+        65,
         Recipe("cnn_32_64_64_dense64", epochs=5, batch_size=64, loss="categorical_crossentropy", optimizer="rmsprop"),
     ),
     "cnn_887k": Architecture(
         build_cnn_887k,
         887_530,
+        257,
         Recipe(
             "cnn_887k",
             epochs=30,
@@ -278,15 +285,17 @@ ARCHITECTURES: dict[str, Architecture] = {
     "lenet5": Architecture(
         build_lenet5,
         61_706,
+        85,
         Recipe("lenet5", epochs=20, optimizer="sgd", learning_rate=0.02, momentum=0.9, schedule="cosine"),
     ),
     "mlp": Architecture(
-        build_mlp, 669_706, Recipe("mlp", epochs=20, loss="categorical_crossentropy", optimizer="rmsprop")
+        build_mlp, 669_706, 513, Recipe("mlp", epochs=20, loss="categorical_crossentropy", optimizer="rmsprop")
     ),
     # The papers divide the rate of momentum by ten twice; a cosine needs no epochs to be named.
     "residual": Architecture(
         build_residual,
         78_426,
+        65,
         Recipe(
             "residual",
             epochs=15,
@@ -301,6 +310,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "densely_connected": Architecture(
         build_densely_connected,
         47_290,
+        85,
         Recipe(
             "densely_connected",
             epochs=15,
@@ -313,7 +323,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             warmup=0.05,
         ),
     ),
-    "ours": Architecture(build_ours, 240_586, OURS),
+    "ours": Architecture(build_ours, 240_586, 145, OURS),
 }
 
 
@@ -330,11 +340,13 @@ def find_architecture(name: str) -> Architecture:
 
 
 def build(recipe: Recipe) -> Any:
-    """Build the network of a recipe; the count of its parameters is checked where it has ten classes."""
+    """Build the network of a recipe; the count of its parameters is checked."""
     architecture = find_architecture(recipe.architecture)
     model = architecture.build(recipe.classes)
-    if recipe.classes == 10:
-        assert model.count_params() == architecture.parameters, (recipe.architecture, model.count_params())
+    assert model.count_params() == architecture.parameters_at(recipe.classes), (
+        recipe.architecture,
+        model.count_params(),
+    )
     return normalizing_columns(model) if recipe.normalize == "columns" else model
 
 

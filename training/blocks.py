@@ -1,8 +1,9 @@
 """What a section of the report is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class Picture:
     path: Path
     caption: str
     link: str = ""
+
+
+def named(model: Mapping[str, Any]) -> str:
+    """Which model figures were measured with: its version, and the first of its file's sha256."""
+    return f"{model['version']} (sha256 {model['sha256'][:12]}...)"
 
 
 Block = Text | Table | Code | Picture

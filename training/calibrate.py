@@ -19,7 +19,7 @@ from service.decisions import (
     Threshold,
     wilson_upper,
 )
-from training.data import Digits
+from training.data import Dataset, Digits
 from training.evaluate import brier_score, negative_log_likelihood
 from training.mixture import make_mixed_negatives, make_mixture
 from training.network import apply_temperature, load_keras_model, predict_logits
@@ -37,10 +37,11 @@ DOUBTED_DIGITS = NOT_DOUBTED_NEGATIVES = 0.01
 
 @dataclass(frozen=True)
 class Material:
-    """What runs are calibrated on: parts of digits by name, and negatives uint8 `[N, 28, 28]`."""
+    """What runs are calibrated on: parts of digits by name, negatives uint8 `[N, 28, 28]`, and where the digits are from."""
 
     parts: Mapping[str, Digits]
     negatives: NDArray[np.uint8]
+    origin: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1) == self.labels, np.bool_)
 
 
-def make_material(held_out: Digits) -> Material:
-    """Draw once what several runs can be calibrated on."""
-    return Material(make_mixture(held_out), make_mixed_negatives(held_out))
+def make_material(dataset: Dataset) -> Material:
+    """Draw once what several runs can be calibrated on, from the digits held out."""
+    held_out = dataset.validation
+    return Material(make_mixture(held_out), make_mixed_negatives(held_out), dataset.origin)
 
 
 def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
@@ -87,6 +89,7 @@ def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
     doubt_at = choose_doubt(after["clean"].reject, negatives) if run.recipe.classes == 11 else DEFAULT_DOUBT_AT
     thresholds = fit_thresholds(after, doubt_at)
     calibration = {
+        "data": dict(material.origin),
         "temperature": temperature,
         "fitted_on": {name: len(labels[name]) for name in FITTED_ON},
         "scores": {name: _scores(before[name], after[name]) for name in logits},

@@ -41,6 +41,7 @@ class Row:
     parameters: int | None
     bytes: int | None
     microseconds: float | None  # per image, one at a time
+    microseconds_16: float | None  # per image, sixteen at a time
     seconds: float  # of training, the mean
 
     @property
@@ -171,7 +172,6 @@ def _test(record: Record) -> Any:
 def _row(name: str, records: Sequence[Record]) -> Row:
     tests = [_test(record) for record in records]
     accuracies = [test["accuracy"] for test in tests]
-    timed = [record["latency"]["1"] for record in records if "latency" in record]
     sizes = [record.get("bytes") or record.get("export", {}).get("bytes") for record in records]
     return Row(
         name,
@@ -182,9 +182,16 @@ def _row(name: str, records: Sequence[Record]) -> Row:
         ece=mean(test["calibration"]["ece"] for test in tests),
         parameters=records[0]["training"]["parameters"],
         bytes=next((size for size in sizes if size), None),
-        microseconds=float(np.median(timed)) if timed else None,
+        microseconds=_time(records, "1"),
+        microseconds_16=_time(records, "16"),
         seconds=mean(record["training"]["seconds"] for record in records),
     )
+
+
+def _time(records: Sequence[Record], size: str) -> float | None:
+    """Microseconds per image in batches of a size, the median over those that were timed so."""
+    timed = [record["latency"][size] for record in records if size in record.get("latency", {})]
+    return float(np.median(timed)) if timed else None
 
 
 def _plain(value: Any) -> Any:

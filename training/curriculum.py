@@ -79,6 +79,7 @@ def taught(
     shares: Shares = Shares(),
     unbent: Mapping[str, float] = MappingProxyType({}),
     gentle: Augmentation = GENTLE,
+    stock_size: int = STOCK_SIZE,
 ) -> Iterator[Batch]:
     """The batches of one epoch, as many pictures in all as there are digits.
 
@@ -90,8 +91,9 @@ def taught(
         shares: of the epoch.
         unbent: what is augmented otherwise than usual, by the field of `Augmentation`.
         gentle: how the last part is augmented.
+        stock_size: how many of each kind are drawn; fewer are enough to look at.
     """
-    stock = make_stock(digits)
+    stock = make_stock(digits, stock_size)
     how = replace(gentle if progress >= GENTLE_FROM else STANDARD, **unbent)
     order = rng.permutation(len(digits))
     # A chunk ends where a batch does, so that only the last batch of the epoch may be short.

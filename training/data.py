@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.errors import DataError
-from training.formats import Digits, is_picture_folder, read_csv, read_idx, read_idx_pair, read_npz, read_pictures
+from training.formats import (
+    HASH_OF_PICTURES,
+    Digits,
+    is_picture_folder,
+    read_csv,
+    read_idx,
+    read_idx_pair,
+    read_npz,
+    read_pictures,
+)
 
 __all__ = [
     "Dataset",
@@ -68,6 +77,11 @@ class Dataset:
     test: Digits
     hashes: Mapping[str, str]
     split: Mapping[str, Any]
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The hashes and the split, as records hold them."""
+        return {"hashes": dict(self.hashes), "split": dict(self.split)}
 
     def part(self, name: str) -> Digits:
         return {"train": self.train, "validation": self.validation, "test": self.test}[name]
@@ -160,7 +174,7 @@ def _read(source: Path) -> tuple[Digits, Digits | None, dict[str, str]]:
         raise DataError(f"the data folder {source} does not exist; `python -m training data` fills it")
     if is_picture_folder(source):
         digits, hashed = read_pictures(source)
-        return digits, None, {"pictures": hashed}
+        return digits, None, {HASH_OF_PICTURES: hashed}
     if (source / KAGGLE_CSV).is_file():
         return read_csv(source / KAGGLE_CSV), None, {KAGGLE_CSV: sha256(source / KAGGLE_CSV)}
     names = EMNIST if _packed(source / EMNIST[0]).is_file() else tuple(name.removesuffix(".gz") for name in MNIST_MD5)

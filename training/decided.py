@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from training import plots
-from training.blocks import Block, Picture, Section, Table, Text
+from training.blocks import Block, Picture, Section, Table, Text, named
 from training.compare import Record
 
 # In `training.curriculum.SOURCES`.
@@ -19,7 +19,7 @@ def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
     """Coverage and error on MNIST test; the pictures go into the folder."""
     test, model = measured["test"], measured["model"]
     told = (
-        f"Model {model['version']} on MNIST test, each digit as a PNG file through the service's own reader, accepted at "
+        f"Model {named(model)} on MNIST test, each digit as a PNG file through the service's own reader, accepted at "
         "the thresholds in the model's record, which these digits did not choose. The last column is the one-sided 95 % "
         "bound. The rows in brackets are points of the curve: the largest share that any threshold on confidence accepts with "
         "no more wrong than that."
@@ -53,7 +53,7 @@ def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
 def confidences(measured: Mapping[str, Any], calibration: Mapping[str, Any], folder: Path) -> Section:
     """Whether confidences mean what they say, on clean and on corrupted digits, and what the temperature did for it."""
     told = (
-        "Corrupted are digits after the fifteen corruptions of MNIST-C, each of which takes its turn. Before and after is "
+        f"Model {named(measured['model'])}. Corrupted are digits after the fifteen corruptions of MNIST-C, each of which takes its turn. Before and after is "
         f"without and with the temperature ({calibration.get('temperature', 1.0):.3f}), which was fitted on the held-out digits."
     )
     rows = [_likelihood(f"MNIST test, {name}", row) for name, row in measured["likelihood"].items()]
@@ -82,7 +82,7 @@ def photos(measured: Mapping[str, Any]) -> Section:
     found = measured["photos"]
     shares = [row["wrong"] / row["accepted"] if row["accepted"] else 0.0 for row in found["folders"].values()]
     told = (
-        f"{found['n']} photographs and scans of single digits from {len(found['folders'])} sources, {found['right']} read "
+        f"Model {named(measured['model'])}: {found['n']} photographs and scans of single digits from {len(found['folders'])} sources, {found['right']} read "
         f"right, {found['blank']} called blank. Nothing was trained or chosen on them. Mean over the sources at the default "
         f"promise: coverage {mean(row['coverage'] for row in found['folders'].values()):.2%}, error {mean(shares):.2%}."
     )
@@ -107,13 +107,14 @@ def no_digits(measured: Mapping[str, Any]) -> Section:
         names = ("n", "accept", "review", "reject", "blank")
         blocks += [
             Text(
-                "Scans and photographs of what is no digit, at the default thresholds. A beta is written as an 8 or as a B."
+                f"Model {named(measured['model'])}. Scans and photographs of what is no digit, at the default thresholds. A "
+                "beta is written as an 8 or as a B."
             ),
             Table(("", *names), [(folder, *(str(row[name]) for name in names)) for folder, row in found.items()]),
         ]
     families = measured["families"]
     told = (
-        f"Drawn by code, {next(iter(families['families'].values()))['n']} of each family, against {families['digits']:,} "
+        f"Model {named(measured['model'])}. Drawn by code, {next(iter(families['families'].values()))['n']} of each family, against {families['digits']:,} "
         f"validation digits: AUROC of the reject output; what passes where {families['digits_rejected']:.0%} of the digits is "
         f"rejected; what is accepted at the default thresholds; and how much of it when it comes as a PNG of 112x112. One that is held out was never trained on. "
         "Left out are look-alikes: letters such as O, I, l, S, Z and B, and scenes in which only an upright bar is found."

@@ -41,8 +41,7 @@ def ensemble_runs(members: Sequence[Path], root: Path, dataset: Dataset) -> Run:
             raise RunError(f"the run {run.folder} was trained on other data files than these")
     model = average_networks([load_keras_model(run.model_path) for run in runs])
     recipe = replace(runs[0].recipe, architecture=ARCHITECTURE, members=tuple(run.id for run in runs))
-    data = {"hashes": dict(dataset.hashes), "split": dict(dataset.split)}
-    run = Run.create(root, recipe, runs[0].seed, data)
+    run = Run.create(root, recipe, runs[0].seed, dataset.origin, runs[0].origin.get("initial"))
     save_model(model, run.model_path)
     run.write("history", {"epochs": []})
     run.write("training", _result(model, runs, dataset.validation))

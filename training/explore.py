@@ -4,7 +4,8 @@ Counts, samples, grey levels, mean digits, the pairs of classes that lie nearest
 like another class than like their own, duplicates and other oddities.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import plots
+from training.curriculum import SOURCES
 from training.data import Dataset, Digits
+from training.negatives import NOT_A_DIGIT
+from training.recipe import Recipe
 from training.runs import write_bytes, write_json
+from training.train import BATCHES, Batch
 
 SAMPLES = 10  # of each digit
 PAIRS = 10
 ODD = 20
+TAUGHT = 100
+LOOKED_THROUGH = 1000  # digits that a picture of what is taught is made of
 
 
 def explore(dataset: Dataset, folder: Path, seed: int = 0) -> dict[str, Any]:
@@ -37,6 +44,25 @@ def explore(dataset: Dataset, folder: Path, seed: int = 0) -> dict[str, Any]:
     _draw(dataset, facts, odd, folder, seed)
     write_bytes(folder / "README.md", _report(facts, odd).encode())
     return facts | {"oddities": odd}
+
+
+def draw_taught(digits: Digits, recipe: Recipe, folder: Path, seed: int = 0) -> NDArray[np.uint8]:
+    """Draw pictures as a network is given them in training, augmented, with their labels, into `taught.png`.
+
+    Returns:
+        The labels, uint8 `[N]`, 10 for what is no digit.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    rng = np.random.default_rng(seed)
+    some = digits.take(rng.permutation(len(digits))[:LOOKED_THROUGH])
+    source: Callable[..., Iterator[Batch]] = BATCHES[recipe.batches]
+    if recipe.batches in SOURCES:
+        source = partial(source, stock_size=TAUGHT)
+    images, labels = (np.concatenate(each)[:TAUGHT] for each in zip(*source(some, recipe, rng, 0.0), strict=True))
+    plots.plot_grid(images, ["none" if label == NOT_A_DIGIT else str(label) for label in labels], folder / "taught.png")
+    return labels
 
 
 def mean_digits(digits: Digits) -> NDArray[np.float64]:

@@ -174,10 +174,7 @@ def metadata(run: Run, version: str, metrics: Mapping[str, Any]) -> dict[str, An
         "doubt_at": calibration["doubt_at"],
         "calibration": {name: value for name, value in calibration.items() if name not in ("thresholds", "doubt_at")},
         "training": {
-            "run": run.id,
-            "recipe": config["recipe"],
-            "seed": config["seed"],
-            "data": config["data"],
+            **run.origin,
             "git": config["git"],
             "packages": config["machine"]["packages"],
             **run.read("training"),

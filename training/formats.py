@@ -21,6 +21,7 @@ PIXELS = 28 * 28
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
 _IDX_TYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(">u1"), 0x0C: np.dtype(">i4")}
+HASH_OF_PICTURES = "pictures"  # in place of a file's name, where hashes of data are told
 _NAMED = 5  # pictures that a message names
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from training.blocks import Block, Section, Table, Text
+from training.blocks import Block, Section, Table, Text, named
 
 # What the row of these lines is called.
 SHEETS = "lines of photographed sheets"
@@ -14,7 +14,7 @@ def several_digits(measured: Mapping[str, Any]) -> Section:
     """Strings made of test digits, real ones where they were measured, what is no number, and the time it takes."""
     model, columns, garbage, time = (measured[key] for key in ("model", "columns", "garbage", "time"))
     told = (
-        f"Model {model['version']} with column network {columns['version']}, through the service's own reader, at a "
+        f"Model {named(model)} with column network {named(columns)}, through the service's own reader, at a "
         "promised error of 1 % per number. The strings are made of MNIST test digits by training/strings.py; exact is a "
         "number all of whose digits are right, a box is found where it overlaps by half."
     )

@@ -14,8 +14,9 @@ from typing import Any
 from training.data import Dataset, sha256
 from training.errors import ReleaseError, RunError
 from training.evaluate import evaluate, evaluate_uploads, load_classifier
-from training.export import check_parity, metadata, write_metadata
+from training.export import NAME, check_parity, metadata, write_metadata
 from training.network import load_keras_model
+from training.origin import data_option, is_mnist, part_of, source_of, training_commands
 from training.runs import Run, write_json
 
 MINIMUM_ACCURACY = 0.985
@@ -28,6 +29,20 @@ _REJECT_LIMITS = {
     11: "`reject` was taught with pictures that code drew. Letters that look like digits (O, I, l, S, Z, B) are read as "
     "digits.",
 }
+# The figures that the page links to are of MNIST's test digits.
+_WORTH = """\
+What the thresholds are worth on MNIST test, on photos and on what is no digit: [accuracy](../docs/accuracy.md).
+
+![Error among the accepted against their share, on MNIST test](../docs/plots/risk-coverage.png)
+
+![Stated confidence and share of right answers, MNIST test](../docs/plots/reliability-clean.png)
+
+![How often each confidence is given on MNIST test, to right answers and to wrong ones](../docs/plots/confidences.png)"""
+_WORTH_ELSEWHERE = "What the thresholds are worth on the test digits is measured by `python -m training decisions`."
+_WRITERS = """\
+- MNIST's writers are American census staff and students of the 1990s; other habits (a 1 with a long upstroke, a crossed 7)
+  are rarer in it than in the world.
+"""
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
@@ -65,17 +80,22 @@ def release_run(
 def model_card(record: Mapping[str, Any], size: int) -> str:
     """The model card, Markdown: every number in it comes from the record."""
     training, metrics = record["training"], record["metrics"]
-    recipe, split = training["recipe"], training["data"]["split"]
+    recipe, trained = training["recipe"], training["data"]
+    # Records of former versions name one source for all three.
+    calibrated, measured = record["calibration"].get("data", trained), metrics.get("data", trained)
+    sources = {"trained on": trained, "calibrated on": calibrated, "measured on": measured}
     values = {
         **{key: record[key] for key in ("version", "sha256", "architecture", "preprocessing_version")},
         "size": f"{size:,}",
         "parameters": f"{training['parameters']:,}",
-        "split": _split_in_words(split),
-        "train_n": f"{split['train']:,}",
+        "trained": _trained_in_words(training),
+        "calibrated": _held_out_in_words(calibrated, trained),
+        "measured": _measured_in_words(measured, trained),
+        "test_set": part_of(measured, "test"),
         "recipe": _recipe_in_words(recipe),
         "seed": training["seed"],
         "commit": training["git"]["commit"] or "unknown",
-        "metrics": _metrics_table(metrics),
+        "metrics": _metrics_table(metrics, measured),
         "per_class": _class_table(metrics["test"]["per_class"]),
         "parity": _parity_in_words(metrics["parity"]),
         "temperature": f"{record['calibration']['temperature']:.3f}",
@@ -83,7 +103,10 @@ def model_card(record: Mapping[str, Any], size: int) -> str:
         "doubt": _doubt_in_words(record),
         "thresholds": _threshold_table(record["thresholds"]),
         "reject_limit": _REJECT_LIMITS[recipe["classes"]],
-        "hashes": "\n".join(f"| `{name}` | `{value}` |" for name, value in training["data"]["hashes"].items()),
+        "hashes": _hash_table(sources),
+        "worth": _WORTH if is_mnist(measured) else _WORTH_ELSEWHERE,
+        "writers": "" if not _has_mnist(training) else _WRITERS,
+        "commands": "\n".join(_commands(record, sources)),
     }
     return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(values)
 
@@ -108,6 +131,7 @@ def _measure(run: Run, candidate: Path, dataset: Dataset) -> dict[str, Any]:
     classifier.warm_up()
     validation = evaluate(classifier.predict, dataset.validation)
     return {
+        "data": dataset.origin,
         "test": evaluate(classifier.predict, dataset.test),
         "uploads": evaluate_uploads(classifier, dataset.test),
         "validation": {key: validation[key] for key in ("n", "errors", "accuracy", "interval", "nll", "brier")},
@@ -126,11 +150,74 @@ def _check(metrics: Mapping[str, Any], minimum_accuracy: float) -> None:
         )
 
 
-def _split_in_words(split: Mapping[str, Any]) -> str:
+def _trained_in_words(training: Mapping[str, Any]) -> str:
+    """On how many digits of what, as they were or how changed, and from which weights."""
+    batches, data = training["recipe"].get("batches", ""), training["data"]
+    added = ""
+    if batches.startswith("taught"):
+        added = ", and on what code makes of them and draws"
+    elif batches != "shuffled":
+        added = ", moved about by code"
+    told = f"{data['split']['train']:,} digits of {part_of(data, 'training')}{added}"
+    initial = training.get("initial")
+    if not initial:
+        return f"{told}."
+    name = (
+        f"`{NAME}` {initial['version']} (SHA-256 `{initial['sha256']}`)"
+        if "version" in initial
+        else f"`{initial['run']}`"
+    )
+    return f"{told}. It started from the weights of {name}, which was trained on {_trained_in_words(initial)}"
+
+
+def _held_out_in_words(data: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
+    split = data["split"]
     if split["method"] == "by writer":
         writers = f"{split['validation_writers']} of {split['writers']} writers"
-        return f"{split['validation']:,} digits of {writers}, none of whom is in the training part"
-    return f"{split['validation']:,} digits, stratified by class"
+        told = f"{split['validation']:,} digits of {writers}, none of whom is in the training part"
+    else:
+        told = f"{split['validation']:,} digits, stratified by class"
+    return told if data["hashes"] == trained["hashes"] else f"{told}, held out of {source_of(data)}"
+
+
+def _measured_in_words(data: Mapping[str, Any], trained: Mapping[str, Any]) -> str:
+    if data["hashes"] == trained["hashes"]:
+        return "The test set had no part in any choice."
+    return (
+        f"The test digits are {part_of(data, 'test')}. They come from other files than those trained on; that none of them "
+        "was trained on holds only as far as these files share no picture."
+    )
+
+
+def _hash_table(sources: Mapping[str, Mapping[str, Any]]) -> str:
+    """The files of all sources, each with what it was used for where that differs."""
+    used: dict[tuple[str, str], list[str]] = {}
+    for use, data in sources.items():
+        for entry in data["hashes"].items():
+            used.setdefault(entry, []).append(use)
+    told = {entry: "" if len(uses) == len(sources) else f" ({', '.join(uses)})" for entry, uses in used.items()}
+    return "\n".join(f"| `{name}`{uses} | `{value}` |" for (name, value), uses in told.items())
+
+
+def _has_mnist(training: Mapping[str, Any]) -> bool:
+    """Whether MNIST is among what the network, or one that it started from, was trained on."""
+    return is_mnist(training["data"]) or ("initial" in training and _has_mnist(training["initial"]))
+
+
+def _commands(record: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What to type to get this very model, where the data are the same."""
+    training = [f"python -m training {line}" for line in training_commands(record["training"])]
+    calibrated, measured = (data_option(sources[name]) for name in ("calibrated on", "measured on"))
+    downloaded = any(" --data " not in line for line in training) or not (calibrated and measured)
+    return [
+        *(["python -m training data"] if downloaded else []),
+        *training,
+        f"python -m training calibrate{calibrated} RUN",
+        f"python -m training export{measured} RUN",
+        f"python -m training release{measured} RUN --version {record['version']}",
+        f"python -m training decisions{measured} --record docs/figures --photos FOLDER --negatives FOLDER",
+        "python -m training report",
+    ]
 
 
 def _recipe_in_words(recipe: Mapping[str, Any]) -> str:
@@ -141,10 +228,11 @@ def _recipe_in_words(recipe: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
-def _metrics_table(metrics: Mapping[str, Any]) -> str:
+def _metrics_table(metrics: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    test = "MNIST test" if is_mnist(data) else f"test part of {source_of(data)}"
     names = {
-        "test": "MNIST test, arrays",
-        "uploads": "MNIST test, as PNG uploads through the service",
+        "test": f"{test}, arrays",
+        "uploads": f"{test}, as PNG uploads through the service",
         "validation": "validation",
     }
     return "\n".join(_metrics_row(title, metrics[name]) for name, title in names.items())

@@ -63,8 +63,13 @@ class Run:
         return self.folder / "events"
 
     @classmethod
-    def create(cls, root: Path, recipe: Recipe, seed: int, data: Mapping[str, Any]) -> "Run":
-        """Make a new folder, named by architecture, seed and time, and write its config."""
+    def create(
+        cls, root: Path, recipe: Recipe, seed: int, data: Mapping[str, Any], initial: Mapping[str, Any] | None = None
+    ) -> "Run":
+        """Make a new folder, named by architecture, seed and time, and write its config.
+
+        `initial` is the origin of the network that it starts from.
+        """
         now = datetime.now(UTC)
         name = f"{recipe.architecture}-seed{seed}-{now:%Y%m%d-%H%M%S}"
         run = cls(_new_folder(root, name))
@@ -77,7 +82,7 @@ class Run:
             "git": git_state(),
             "machine": machine(),
         }
-        run.write("config", config)
+        run.write("config", config | ({"initial": dict(initial)} if initial else {}))
         return run
 
     @classmethod
@@ -135,13 +140,25 @@ class Run:
         Runs that its recipe names are told by their ids, wherever their folders were.
         """
         config = self.read("config")
-        recipe = dict(config["recipe"])
-        if recipe.get("teachers"):
-            recipe["teachers"] = [Path(teacher).name for teacher in recipe["teachers"]]
-        if recipe.get("init_from"):
-            recipe["init_from"] = Path(recipe["init_from"]).name
         known = {name: self.read(name) for name in _RECORDED if self.has(name)}
-        return {"id": self.id, **config, "recipe": recipe, **known}
+        return {"id": self.id, **config, "recipe": without_folders(config["recipe"]), **known}
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """How it came about: `run`, `recipe`, `seed`, `data`, and `initial` where it started from another network."""
+        config = self.read("config")
+        told = {"run": self.id, "recipe": without_folders(config["recipe"])}
+        return told | {name: config[name] for name in ("seed", "data", "initial") if name in config}
+
+
+def without_folders(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe with the runs that it names told by their ids alone."""
+    told = dict(recipe)
+    if told.get("teachers"):
+        told["teachers"] = [Path(teacher).name for teacher in told["teachers"]]
+    if told.get("init_from"):
+        told["init_from"] = Path(told["init_from"]).name
+    return told
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from training.moves import moved
 from training.network import load_keras_model, predict_logits, save_model, to_input
 from training.recipe import Recipe
 from training.runs import Run
+from training.starting import load_initial, origin_of
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 BatchSource = Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]
@@ -49,11 +50,12 @@ def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bo
 
     Raises:
         RecipeError: the recipe cannot be followed.
-        RunError: a file of the run cannot be written.
+        RunError: a file of the run cannot be written, or what it starts from cannot be read.
     """
     _find_batches(recipe)
+    initial = origin_of(Path(recipe.init_from)) if recipe.init_from else None
     dataset = hold_out(dataset, recipe.validation_share)
-    run = Run.create(root, recipe, seed, {"hashes": dict(dataset.hashes), "split": dict(dataset.split)})
+    run = Run.create(root, recipe, seed, dataset.origin, initial)
     return _train(run, dataset, h5=h5)
 
 
@@ -243,14 +245,14 @@ class Trainer:
         return [*self.model.variables, *self.model.optimizer.variables]
 
 
-def _take_weights(model: Any, folder: Path) -> None:
-    """Start from the weights of a finished run; its head stays behind where the number of classes differs."""
-    former = load_keras_model(Run.open(folder).model_path)
+def _take_weights(model: Any, source: Path) -> None:
+    """Start from the weights of a run or a released file; the head stays behind where the number of classes differs."""
+    former = load_initial(source)
     heads = [tuple(weights.shape) for weights in (former.weights[-2], model.weights[-2])]
     kept = len(model.weights) if heads[0] == heads[1] else len(model.weights) - 2
     pairs = list(zip(model.weights[:kept], former.weights[:kept], strict=False))
     if len(former.weights) != len(model.weights) or any(mine.shape != theirs.shape for mine, theirs in pairs):
-        raise RecipeError(f"the run {folder} is of another architecture; its weights do not fit")
+        raise RecipeError(f"the network of {source} is of another architecture; its weights do not fit")
     for mine, theirs in pairs:
         mine.assign(theirs)
 

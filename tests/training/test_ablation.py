@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from service.settings import released_model
 from tests import pictures
+from tests.conftest import ROOT
 from tests.service.drawings import draw_digit, encode, overlap, with_frame, with_grain, with_shadow
 from training.__main__ import main
 from training.ablation import STEPS, without
@@ -46,7 +47,19 @@ def far_away() -> Image.Image:
     return ImageOps.expand(draw_digit(5), 600, fill=240)
 
 
+def in_red_on_green() -> Image.Image:
+    """Ink and paper of nearly the same grey."""
+    paper = draw_digit(5, ink=0, paper=255)
+    return Image.composite(
+        Image.new("RGB", paper.size, (60, 120, 70)), Image.new("RGB", paper.size, (220, 40, 40)), paper
+    )
+
+
 SHOWN = {
+    "passing through of pictures like MNIST's": lambda: draw_digit(5, 112, height=20 / 28, ink=255, paper=0).resize(
+        (28, 28)
+    ),
+    "choice of the clearest channel": in_red_on_green,
     "polarity": lambda: ImageOps.invert(with_shadow(draw_digit(5))),
     "evening out of light": lambda: with_shadow(draw_digit(5)),
     "smoothing of grainy paper": lambda: with_grain(draw_digit(5, ink=150), 12),
@@ -141,6 +154,14 @@ def test_the_verb_records_a_row_for_each_step(tmp_path: Path, capsys: pytest.Cap
     assert misread.rows[0] == ("all steps", "0 (0.00%)")
     assert len(times.rows) == 6
     assert sizes.rows[0][0] == "installed"
+
+
+def test_a_record_of_fewer_steps_is_reported_as_it_is(tmp_path: Path) -> None:
+    figures = json.loads((ROOT / "docs" / "figures" / "ablation.json").read_text())
+    figures["errors"] = {name: row for name, row in figures["errors"].items() if name != "without stroke width"}
+    section = ablated(Material([], tmp_path, tmp_path, {"ablation": figures}))
+    assert section is not None
+    assert [row[0] for row in section.blocks[1].rows] == list(figures["errors"])
 
 
 def test_nothing_is_reported_where_nothing_was_measured(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from training.compare import compare, discordant, holm, name_of, read_records, significance
 from training.errors import RunError
-from training.report import SECTIONS, Material, Section, Text, pareto_front, to_html, to_markdown
+from training.report import SECTIONS, Material, Section, Text, comparison, pareto_front, to_html, to_markdown
 from training.runs import FORMAT, write_json
 
 
@@ -44,6 +44,20 @@ def test_runs_of_one_recipe_make_a_row_with_mean_and_spread() -> None:
     assert lenet.median["seed"] == 1
     assert lenet.microseconds == 51
     assert rows[0].spread is None
+
+
+def test_time_in_batches_is_told_beside_the_usual_network(tmp_path: Path) -> None:
+    ours, usual, former = record("ours", 0, [1], classes=11), record("cnn_225k", 0, [1, 2]), record("mlp", 0, [1, 2, 3])
+    ours["latency"], usual["latency"] = {"1": 60.0, "16": 40.0}, {"1": 50.0, "16": 30.0}
+    rows = compare([ours, usual, former])
+    assert [row.microseconds_16 for row in rows] == [40.0, 30.0, None]
+    figures = {"decisions": {"model": {"version": "1.0.0", "sha256": "f" * 64, "run": "ours-seed0"}}}
+    material = Material([ours, usual], tmp_path, tmp_path, figures, rows, significance(rows))
+    text, table = comparison(material).blocks
+    assert "takes 40.0 microseconds an image, 1.33 times as long as cnn_225k" in text.text
+    assert [row[table.header.index("us at 16")] for row in table.rows] == ["40", "30", "-"]
+    other = Material([ours, usual], tmp_path, tmp_path, {}, rows, significance(rows))
+    assert "times as long" not in comparison(other).blocks[0].text
 
 
 def test_another_recipe_is_another_row() -> None:

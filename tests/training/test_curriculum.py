@@ -21,7 +21,7 @@ def digits():
 @pytest.fixture
 def small_stock(monkeypatch, digits):
     stock = make_stock(digits, 60)
-    monkeypatch.setattr(curriculum, "make_stock", lambda _: stock)
+    monkeypatch.setattr(curriculum, "make_stock", lambda *_: stock)
     return stock
 
 

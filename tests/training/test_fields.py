@@ -46,7 +46,7 @@ def test_spaced_strings_are_mostly_read_and_boxes_found(reader: Reader, drawn: D
 def test_all_figures_are_told_in_the_report(reader: Reader, drawn: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fields, "TIMED", 2)
     figures = measure(reader, drawn, 2)
-    told = {"version": "1.0.0"}
+    told = {"version": "1.0.0", "sha256": "0" * 64}
     real = {"even rows, nothing known": figures["strings"]["5"]["spaced"] | {"boxes": None}}
     report = to_markdown([several_digits(figures | {"sequences": real, "model": told, "columns": told})])
     assert "| 5 digits, touching | 2 |" in report

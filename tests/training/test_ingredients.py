@@ -31,7 +31,7 @@ def test_runs_are_trained_once_measured_and_told(tmp_path, monkeypatch):
     pytest.importorskip("tensorflow")
     dataset = tiny_dataset(train=128, validation=50, test=10)
     stock = curriculum.make_stock(dataset.train, 40)
-    monkeypatch.setattr(curriculum, "make_stock", lambda _: stock)
+    monkeypatch.setattr(curriculum, "make_stock", lambda *_: stock)
     monkeypatch.setattr(ingredients, "NEGATIVES", 20)
     chosen = [ingredients.WHOLE, "without negatives", "without averaged weights"]
     monkeypatch.setattr(ingredients, "LEFT_OUT", {name: ingredients.LEFT_OUT[name] for name in chosen})

@@ -47,7 +47,7 @@ def test_its_recipe_trains_it(monkeypatch, tmp_path):
 
     dataset = tiny_dataset(train=256, validation=50, test=10)
     stock = curriculum.make_stock(dataset.train, 40)
-    monkeypatch.setattr(curriculum, "make_stock", lambda _: stock)
+    monkeypatch.setattr(curriculum, "make_stock", lambda *_: stock)
     run = train_run(tmp_path, dataset, replace(ARCHITECTURES["ours"].recipe, epochs=2), seed=0)
     first, last = run.read("history")["epochs"]
     assert last["loss"] < first["loss"]

@@ -13,8 +13,10 @@ from tests import pictures
 from tests.training.digits import write_npz
 from tests.training.test_formats import write_pictures
 from training.__main__ import main
+from training.architectures import find_architecture
 from training.data import load_dataset
 from training.evaluate import evaluate, load_predict
+from training.explore import draw_taught
 from training.network import load_keras_model, predict_logits
 from training.runs import Run
 
@@ -70,6 +72,16 @@ def test_explore_counts_and_draws(source: Path, tmp_path: Path) -> None:
     for name in ("samples", "means", "counts", "intensities"):
         assert is_picture(tmp_path / f"{name}.png")
         assert f"{name}.png" in report
+
+
+@pytest.mark.parametrize(("architecture", "kinds"), [("cnn_887k", range(10)), ("ours", range(11))])
+def test_explore_draws_what_a_network_is_taught(source: Path, tmp_path: Path, architecture: str, kinds: range) -> None:
+    argv = ["explore", "--data", str(source), "--out", str(tmp_path), "--taught", architecture]
+    assert main(argv) == 0
+    assert is_picture(tmp_path / "taught.png")
+    labels = draw_taught(load_dataset(source).train, find_architecture(architecture).recipe, tmp_path)
+    assert len(labels) == 100
+    assert set(labels.tolist()) == set(kinds)
 
 
 def test_explore_finds_what_is_mislabelled(source: Path) -> None:
@@ -167,7 +179,21 @@ def test_a_run_is_fine_tuned_on_pictures_of_ones_own_and_released(
     assert main(["export", *data, str(folder)]) == 0
     models = ["--models", str(tmp_path / "models"), "--version", "2.0.0", "--minimum-accuracy", "0.5"]
     assert main(["release", *data, *models, str(folder)]) == 0
-    assert DigitClassifier.load(tmp_path / "models" / "digits.onnx").record.version == "2.0.0"
+    released = tmp_path / "models" / "digits.onnx"
+    assert DigitClassifier.load(released).record.version == "2.0.0"
+    card = (tmp_path / "models" / "README.md").read_text()
+    assert (
+        f"It started from the weights of `{former.name}`, which was trained on 360 digits of the training part of"
+        in card
+    )
+    assert "MNIST" not in card.partition("## Data")[2].partition("## Calibration")[0]
+    assert f"train --init-from runs/{former.name} --data FOLDER --seed 0 --set epochs=8 batch_size=10" in card
+    # The released file is a start as good as the run.
+    assert main(["train", *data, "--init-from", str(released), "--epochs", "1", "--runs", str(tmp_path / "more")]) == 0
+    [more] = (tmp_path / "more").iterdir()
+    assert Run(more).origin["initial"]["version"] == "2.0.0"
+    assert Run(more).origin["initial"]["initial"]["run"] == former.name
+    assert accuracy(more, cells) > max(after - 0.1, 0.5)
 
 
 def test_weights_of_another_architecture_are_refused(

@@ -25,6 +25,9 @@ def test_the_walkthrough_walks_through(
     verbs = (
         "explore",
         "train",
+        "tune",
+        "ensemble",
+        "distil",
         "calibrate",
         "export",
         "evaluate",

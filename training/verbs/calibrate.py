@@ -22,7 +22,7 @@ def add(verbs: Any) -> None:
 
 def _run(arguments: Arguments) -> None:
     runs = [Run.open(folder) for folder in arguments.runs]
-    material = make_material(load(arguments).validation)
+    material = make_material(load(arguments))
     for run in runs:
         _print(run, calibrate_run(run, material))
 

@@ -1,0 +1,89 @@
+"""The commands that give the figures of the report again, from what its records say of themselves."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from training.baselines import BASELINES
+from training.compare import Record
+from training.origin import data_option, training_command
+from training.recipe import Recipe
+
+_FIGURES = "--record docs/figures"
+
+
+def lines(records: Sequence[Record], figures: Mapping[str, Any]) -> list[str]:
+    """One command a line, in an order that works."""
+    networks = [record for record in records if record["recipe"]["architecture"] not in BASELINES]
+    data = data_option(records[0].get("data", {}))
+    told = [
+        "data",
+        *_trainings(networks),
+        f"calibrate{data} RUN...                    # all runs at once",
+        f"export{data} RUN                          # each run",
+        *_tflite(networks, data),
+        f"evaluate{data} --record docs/runs RUN...  # all runs",
+        *_baselines(records, data),
+        f"compare{data} --time",
+        *_release(figures, data),
+        *(line.replace("DATA", data) for name, line in _measurements(figures).items() if name in figures),
+        f"evaluate{data} --uploads models/digits.onnx",
+        "report",
+    ]
+    return [f"python -m training {line}" for line in told]
+
+
+def _trainings(records: Sequence[Record]) -> list[str]:
+    """The seeds of one recipe in one command; networks that others start from, learn from or consist of come first."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        told = {name: record.get(name) for name in ("recipe", "data", "initial")}
+        groups.setdefault(json.dumps(told, sort_keys=True), []).append(record)
+    found = [(Recipe.from_json(group[0]["recipe"]), group) for group in groups.values()]
+    found.sort(key=lambda item: (bool(item[0].members), bool(item[0].init_from or item[0].teachers)))
+    return [
+        training_command(
+            recipe,
+            sorted(record["seed"] for record in group),
+            group[0].get("data", {}),
+            group[0].get("initial"),
+        )
+        for recipe, group in found
+    ]
+
+
+def _tflite(records: Sequence[Record], data: str) -> list[str]:
+    names = sorted({record["recipe"]["architecture"] for record in records if "tflite" in record})
+    return [f"export{data} RUN --formats tflite         # each run of {', '.join(names)}"] if names else []
+
+
+def _baselines(records: Sequence[Record], data: str) -> list[str]:
+    names = sorted({record["recipe"]["architecture"] for record in records} & BASELINES.keys())
+    return [f"baselines{data} {' '.join(names)} --record docs/runs"] if names else []
+
+
+def _release(figures: Mapping[str, Any], data: str) -> list[str]:
+    """The digit network, and the column network that is calibrated with it."""
+    models = [found["model"] for found in figures.values() if "model" in found]
+    told = []
+    if models:
+        run = next((model["run"] for model in models if "run" in model), "RUN")
+        told.append(f"release{data} runs/{run} --version {models[0]['version']}")
+    if "fields" in figures:
+        version = figures["fields"]["columns"]["version"]
+        told.append(f"columns{data} --release models/columns.onnx --version {version}")
+    return told
+
+
+def _measurements(figures: Mapping[str, Any]) -> dict[str, str]:
+    """The command of each file of figures; DATA stands for where the digits are."""
+    ablated = max((each["n"] for each in figures.get("ablation", {}).get("sets", [])), default=0)
+    beside = " --beside runs/RUN/digits.onnx" * (len(figures.get("handwriting", {}).get("corruptions", "-")) - 1)
+    left_out = figures.get("ingredients", {})
+    return {
+        "handwriting": f"handwritingDATA {_FIGURES} models/digits.onnx SET...{beside}",
+        "ablation": f"ablate {_FIGURES} --per-set {ablated} models/digits.onnx SET...",
+        "ingredients": f"ingredientsDATA {_FIGURES} --epochs {left_out.get('epochs')} --seed {left_out.get('seed')} SET...",
+        "decisions": f"decisionsDATA {_FIGURES} --photos FOLDER --negatives FOLDER",
+        "fields": f"stringsDATA {_FIGURES} --sequences FOLDER models/digits.onnx",
+    }
