@@ -164,9 +164,9 @@ def _loop(workers: int) -> str:
 def _export(settings: Settings) -> None:
     """Hand the settings to the application, which reads the environment: what the command line said counts too."""
     for field, value in settings.model_dump(exclude_none=True).items():
-        os.environ[variable(field)] = (
-            "".join(f"{entry}\n" for entry in value) if isinstance(value, tuple) else str(value)
-        )
+        # Keys come from the environment alone, mostly from a file, where they may hold commas.
+        if field != "api_keys":
+            os.environ[variable(field)] = ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 @contextmanager
