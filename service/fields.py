@@ -354,7 +354,9 @@ def _decide(
     if any(digit.reject >= REJECT_AT for digit in digits):
         return Decision.REJECT, (Reason.NOT_A_DIGIT,)
     reasons = [Reason.AMBIGUOUS] if confidence < accept_at else []
-    if any(separator.kind == "mark" for separator in separators):
+    kinds = [separator.kind for separator in separators]
+    # Who fills up an amount draws several stars; one alone may as well be a digit that was struck out.
+    if "mark" in kinds or kinds.count("star") == 1:
         reasons.append(Reason.NOT_A_DIGIT)
     if not reasons:
         return Decision.ACCEPT, ()

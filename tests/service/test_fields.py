@@ -156,6 +156,7 @@ def test_stars_are_skipped_in_cells_too(reader: Reader) -> None:
     result = read(reader, image)
     assert result.text == "357"
     assert [separator.kind for separator in result.separators] == ["star"]
+    assert result.decision == "review", "a digit that was struck out looks like a star"
 
 
 def test_a_single_star_as_tall_as_digits_may_be_one_and_is_not_taken_away(reader: Reader) -> None:
