@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from service.classifier import DigitClassifier
 from service.decisions import Decision
+from service.images import decode
+from service.preprocessing import SIZE
 from service.reader import Reader, Reading, Source
 from training.data import Digits
 from training.errors import DataError
 from training.evaluate import accuracy_of, encode_png
+from training.plots import plot_grid
 from training.robustness import score_corruptions
 from training.variants import variants
 
@@ -27,6 +30,9 @@ PER_CALL = 128
 LARGE_FOLDER = 100
 LOAD_DIGITS = "load_digits"
 LOAD_DIGITS_SIDE = 64
+MOST_MISREAD = 60
+# Below the folder of runs, which is kept to oneself: the pictures are other people's.
+MISREAD = "misread"
 
 
 @dataclass(frozen=True)
@@ -94,9 +100,14 @@ def _load_digits() -> PictureSet:
     return PictureSet(LOAD_DIGITS, [encode_png(image) for image in enlarged], labels, [""] * len(labels))
 
 
-def score_set(reader: Reader, pictures: PictureSet) -> dict[str, Any]:
-    """Accuracy, decisions and the error among the accepted, pooled and by folder; `macro` is the mean over folders."""
+def score_set(reader: Reader, pictures: PictureSet, misread: Path | None = None) -> dict[str, Any]:
+    """Accuracy, decisions and the error among the accepted, pooled and by folder; `macro` is the mean over folders.
+
+    Into the folder `misread`, if given, goes a picture of those that were read wrong, named as the set.
+    """
     readings = read_all(reader, pictures.pictures)
+    if misread is not None:
+        draw_misread(pictures, readings, misread / picture_name(pictures.name))
     digits = np.array(
         [reading.digit if isinstance(reading, Reading) and reading.digit is not None else -1 for reading in readings]
     )
@@ -107,6 +118,29 @@ def score_set(reader: Reader, pictures: PictureSet) -> dict[str, Any]:
     if len(rows) > 1:
         scores |= {"folders": rows, "macro": float(np.mean([row["accuracy"] for row in rows.values()]))}
     return scores
+
+
+def draw_misread(pictures: PictureSet, readings: Sequence[Any], path: Path) -> None:
+    """Pictures that were read wrong, the surest first: each as it came, and beside it as the network saw it."""
+    all_ = zip(pictures.pictures, pictures.labels, readings, strict=True)
+    wrong = [found for found in all_ if isinstance(found[2], Reading) and found[2].digit not in (found[1], None)]
+    wrong.sort(key=lambda found: -found[2].confidence)
+    images, titles = [], []
+    for picture, label, reading in wrong[:MOST_MISREAD]:
+        images += [_small(picture), reading.pixels]
+        titles += [f"{label} > {reading.digit}", f"{reading.confidence:.3f}"]
+    plot_grid(np.array(images, np.uint8).reshape(-1, SIZE, SIZE), titles, path, columns=12)
+
+
+def picture_name(name: str) -> str:
+    """The file that a set's misread pictures are in."""
+    return f"{name.replace(' ', '-')}.png"
+
+
+def _small(picture: bytes) -> NDArray[np.uint8]:
+    """A picture in a square of the size of those that the network sees."""
+    fitted = ImageOps.pad(decode(picture).convert("L"), (SIZE, SIZE), color=255)
+    return np.asarray(fitted, np.uint8)
 
 
 def _score(right: NDArray[np.bool_], decisions: NDArray[np.str_]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from training.blocks import Block, Code, Picture, Section, Table, Text, named
 from training.compare import Record, Row, Significance, compare, significance
 from training.errors import RunError
 from training.evaluate import accuracy_of
-from training.handwriting import LARGE_FOLDER
+from training.handwriting import LARGE_FOLDER, MISREAD, picture_name
 from training.runs import write_bytes
 
 
@@ -97,7 +97,14 @@ def handwriting(material: Material) -> Section | None:
     )
     rows = [row for scores in figures["sets"] for row in _set_rows(scores)]
     header = ("set", "n", "read right", "95 % interval", "accepted", "wrong among them", "error of accepted")
-    return Section("Handwriting of other people", [Text(told), Table(header, rows)])
+    names = [scores["name"] for scores in figures["sets"]]
+    return Section("Handwriting of other people", [Text(told), Table(header, rows), *_misread(material, names)])
+
+
+def _misread(material: Material, names: Sequence[str]) -> list[Block]:
+    caption = "misread: each as it came, true > read, and as the network saw it, with the confidence; the surest first."
+    paths = {name: material.runs / MISREAD / picture_name(name) for name in names}
+    return [Picture(path, f"{name}, {caption}") for name, path in paths.items() if path.is_file()]
 
 
 def _set_rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.reader import Reader
 from service.settings import released_model
@@ -78,9 +79,12 @@ def test_the_verb_records_what_it_told(folder: Path, tmp_path: Path, capsys: pyt
     source = write_npz(tmp_path / "mnist.npz", train=100, test=40)
     model = str(released_model())
     arguments = [model, str(folder), "--varied", "2", "--corrupted", "20", "--record", str(tmp_path / "figures")]
+    arguments += ["--runs", str(tmp_path / "runs")]
     assert main(["handwriting", "--data", str(source), *arguments]) == 0
     told = capsys.readouterr().out
     assert "scans: 50.00% of 4" in told
+    with Image.open(tmp_path / "runs" / "misread" / "scans.png") as misread:
+        assert misread.width > 500, "twelve digits side by side, one of them and what the network saw of it are there"
     figures = json.loads((tmp_path / "figures" / "handwriting.json").read_text())
     assert figures["sets"][0]["n"] == 4
     assert len(figures["model"]["sha256"]) == 64

@@ -14,7 +14,7 @@ measure how the service reads handwriting that no training saw
 Sets of labelled pictures go through the service's own reader: a folder whose files begin with the digit on them, a .npz
 file with pictures x and labels y (FILE.npz:NAME for pictures of another name), or load_digits, which comes with
 scikit-learn. Then the same test digits in many formats, colours, sizes and margins, and after fifteen corruptions, the
-latter beside other exported graphs. Nothing is chosen by any of it."""
+latter beside other exported graphs. What is misread is drawn into the folder of runs, for the HTML page. Nothing is chosen by any of it."""
 
 VARIED_DIGITS = 200
 CORRUPTED_DIGITS = 10_000
@@ -40,6 +40,9 @@ def add(verbs: Any) -> None:
         metavar="N",
         help=f"test digits to corrupt (default: {CORRUPTED_DIGITS})",
     )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="where pictures of what is misread go (default: runs)"
+    )
     parser.add_argument("--record", type=Path, metavar="FOLDER", help=f"write handwriting.json, such as into {FIGURES}")
 
 
@@ -48,7 +51,8 @@ def _run(arguments: Arguments) -> None:
 
     classifier = load_classifier(arguments.model)
     reader = Reader(classifier)
-    sets = [handwriting.score_set(reader, handwriting.load_set(source)) for source in arguments.sets]
+    misread = arguments.runs / handwriting.MISREAD
+    sets = [handwriting.score_set(reader, handwriting.load_set(source), misread) for source in arguments.sets]
     for scores in sets:
         _tell(scores)
     test = load(arguments).test
