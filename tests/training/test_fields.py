@@ -109,7 +109,7 @@ def test_a_folder_without_sheets_has_no_figure_of_them(reader: Reader, tmp_path:
 
 
 def test_sheets_and_routes_are_told_where_they_were_measured(reader: Reader, drawn: Digits) -> None:
-    told = {"version": "1.0.0"}
+    told = {"version": "1.0.0", "sha256": "0" * 64}
     row = summary([Outcome("1", BLANK, 0, 0)])
     figures = {"strings": {"5": {"touching": row | {"touching": 0.9}}}, "garbage": row | {"accepted": 0.0}}
     figures |= {"time": {"spaced": 1.0, "touching": 1.0, "single": 1.0, "ratio": 1.0}, "model": told, "columns": told}
