@@ -18,6 +18,8 @@ from service.shortcut import Shortcut
 from service.state import State
 
 HEAD_SECONDS = 10.0
+# So long a connection that is new when the service stops is waited on for a request.
+FIRST_REQUEST_SECONDS = 0.7
 MAX_HEAD_BYTES = 64 * 1024
 
 _BAD_REQUEST = (
@@ -39,6 +41,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._in_head = True
         self._in_message = False
+        self._has_asked = False
         self._refused = False
         self._close_after_refusal = False
         self._idle_since = 0.0
@@ -59,7 +62,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         self._finish_waiting()
-        super().shutdown()
+        if self._has_asked:
+            super().shutdown()
+        else:
+            # Who has just come in may have sent a request that is not read yet; it would see a reset.
+            self.loop.call_later(FIRST_REQUEST_SECONDS, super().shutdown)
 
     def data_received(self, data: bytes) -> None:
         if self._service is not None and self._refuse_unparsed(self._service, data):
@@ -77,7 +84,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def on_message_begin(self) -> None:
-        self._in_message = True
+        self._in_message = self._has_asked = True
         self._finish_waiting()
         super().on_message_begin()
 
@@ -200,6 +207,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return False
         if self._in_head:
             self._head_done()
+        self._has_asked = True
         self._send_refusal(state, route, request_id(b""))
         self._keep_alive()
         return True

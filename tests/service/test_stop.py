@@ -66,6 +66,22 @@ def test_a_stopping_service_is_unready_at_once_and_serves_on_for_the_drain(numbe
         assert 0.7 < time.monotonic() - started < 4
 
 
+def test_a_request_on_a_connection_that_came_last_is_answered() -> None:
+    """It was let in before the socket was closed, and sends what it has to say a moment later."""
+    with serving(DIGITS_DRAIN_SECONDS="0.2") as server:
+        get_ready(server.url)
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as late:
+            time.sleep(0.2)
+            server.process.terminate()
+            time.sleep(0.5)
+            late.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(SEVEN) + SEVEN)
+            answer = b"".join(iter(lambda: late.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in answer.lower()
+        assert server.process.wait(10) == 0
+
+
 def test_a_request_in_flight_is_finished_after_the_drain() -> None:
     with serving() as server:
         host, port = server.url.removeprefix("http://").split(":")
