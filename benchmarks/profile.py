@@ -5,6 +5,7 @@ python -m benchmarks.profile --kind 64 --output cells.svg
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -46,6 +47,9 @@ def _sample(pid: int, options: argparse.Namespace) -> None:
     how = ["--function", "--rate", "487", "--duration", str(options.seconds)]
     output = ["--format", "flamegraph", "--output", str(options.output)]
     subprocess.run([str(SAMPLER.bin / "py-spy"), "record", *how, *output, "--pid", str(pid)], check=True)
+    # The sampler writes its command line there, with the paths of this machine.
+    drawn = re.sub(r'(<text id="title"[^>]*>)[^<]*', r"\1Where the time goes", options.output.read_text())
+    options.output.write_text(drawn)
 
 
 if __name__ == "__main__":

@@ -77,8 +77,9 @@ class _Exchange:
     def record(self) -> None:
         """Count the request; before its last byte leaves, so that whoever has an answer finds it in the metrics."""
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
-        route = _DOCUMENT if _route_path(self.scope) == _DOCUMENT else "unmatched"
-        route = getattr(self.scope.get("route"), "path", route)
+        route = getattr(self.scope.get("route"), "path", None)
+        if route is None:
+            route = _DOCUMENT if _route_path(self.scope) == _DOCUMENT else "unmatched"
         record(self._metrics, self.request_id, method, route, self.status, self.started)
 
     def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

@@ -164,8 +164,8 @@ def _loop(workers: int) -> str:
 def _export(settings: Settings) -> None:
     """Hand the settings to the application, which reads the environment: what the command line said counts too."""
     for field, value in settings.model_dump(exclude_none=True).items():
-        # Keys come from the environment alone, mostly from a file, where they may hold commas.
-        if field != "api_keys":
+        # Keys stand in the environment already, mostly as the name of a file, where they may hold commas.
+        if field != "api_keys" or variable(field) not in os.environ:
             os.environ[variable(field)] = ",".join(value) if isinstance(value, tuple) else str(value)
 
 

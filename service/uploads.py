@@ -34,7 +34,7 @@ from service.limits import Limits
 
 # Boundaries, part headers and JSON's punctuation around the payload.
 _ENVELOPE_BYTES = 64 * 1024
-# Three bytes are four letters, and to each 64 letters there may be a line's end, which JSON writes as \\r\\n.
+# Three bytes are four letters, and to each 64 letters there may be a line's end, which JSON writes as \r\n.
 _BASE64_GROWTH = 4 / 3 * 68 / 64
 # Up to here a form is collected and split as a whole, which takes a tenth of the time of parsing it; beyond, it would
 # lie in memory twice.

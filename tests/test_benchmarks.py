@@ -248,3 +248,9 @@ def test_a_soak_times_the_requests_it_is_told_to(echo: str) -> None:
     assert len(loop.latencies) == pytest.approx(loop.done / 4, abs=1)
     assert all(0 < latency < 10 for latency in loop.latencies)
     assert list(loop.answers_before) == sorted(loop.answers_before)
+
+
+def test_the_profile_names_no_command_and_no_path_of_the_machine_it_was_drawn_on() -> None:
+    drawn = (OUTPUT.parent / "performance-profile.svg").read_text()
+    assert ">Where the time goes</text>" in drawn
+    assert "--pid" not in drawn

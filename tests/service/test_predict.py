@@ -213,3 +213,8 @@ def test_our_own_fault_is_a_500_that_tells_nothing(
     assert "secret" not in response.text
     logged = [record for record in caplog.records if record.exc_info]
     assert logged[0].request_id == response.headers["X-Request-ID"]
+
+
+def test_the_description_of_the_service_is_counted_under_its_own_route(client: TestClient) -> None:
+    assert client.get("/openapi.json").status_code == 200
+    assert 'http_requests_total{method="GET",route="/openapi.json",status="200"}' in client.get("/metrics").text
