@@ -1,4 +1,4 @@
-"""What the decisions of a model are worth: on MNIST test, on photos, on what is no digit.
+"""What the decisions of a model are worth: on test digits, on photos, on what is no digit.
 
 Everything goes through the service's own reader, from encoded picture to decision. What is measured here chose nothing:
 neither weights nor thresholds.
@@ -20,7 +20,7 @@ from service.classifier import DigitClassifier
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason, accept_at_for
 from service.errors import ServiceError
 from service.reader import Digit, Reader, Reading
-from training.data import Digits
+from training.data import Dataset, Digits
 from training.errors import DataError
 from training.evaluate import (
     brier_score,
@@ -33,6 +33,7 @@ from training.evaluate import (
 from training.latency import measure_in_turns
 from training.mixture import corrupt_each
 from training.network import apply_temperature
+from training.origin import part_in_short
 from training.robustness import draw_families, score_negatives
 from training.selective import best_coverage, count_confidences, describe_selection, selection
 
@@ -239,13 +240,13 @@ def _reasons(readings: Sequence[Reading]) -> dict[str, int]:
     return dict(Counter(reason.value for reading in readings for reason in reading.reasons))
 
 
-def measure_all(path: Path, held_out: Digits, test: Digits, sets: Mapping[str, Path | None]) -> dict[str, Any]:
+def measure_all(path: Path, dataset: Dataset, sets: Mapping[str, Path | None]) -> dict[str, Any]:
     """Everything, as docs/figures/decisions.json keeps it.
 
     Args:
         path: the model, an exported graph.
-        held_out: validation digits, that generated negatives are made of and compared with.
-        test: MNIST's test digits.
+        dataset: generated negatives are made of its validation digits and compared with them; the rest is measured on
+            its test digits.
         sets: `photos`, a folder with MANIFEST.csv (`file`, `label`); `negatives`, one with labels.csv (`file`,
             `what`); None leaves it out.
 
@@ -260,10 +261,11 @@ def measure_all(path: Path, held_out: Digits, test: Digits, sets: Mapping[str, P
         | {"run": record.training.get("run", "")},
         "doubt_at": record.doubt_at,
         "accept_at": {str(target): accept_at_for(target, record.thresholds) for target in TARGET_ERRORS},
-        "test": measure_test(classifier, test),
-        "likelihood": measure_likelihood(classifier, test, read_temperature(path)),
-        "families": measure_families(classifier, held_out),
-        "cost": measure_cost(classifier, test),
+        "tested_on": part_in_short(dataset.origin, "test"),
+        "test": measure_test(classifier, dataset.test),
+        "likelihood": measure_likelihood(classifier, dataset.test, read_temperature(path)),
+        "families": measure_families(classifier, dataset.validation),
+        "cost": measure_cost(classifier, dataset.test),
     }
     if folder := sets.get("photos"):
         measured["photos"] = measure_photos(classifier, read_manifest(folder / "MANIFEST.csv", "label"))

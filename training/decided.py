@@ -16,10 +16,10 @@ _SELECTION = ("n", "accepted", "coverage", "95 %", "wrong", "error", "95 %", "bo
 
 
 def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
-    """Coverage and error on MNIST test; the pictures go into the folder."""
-    test, model = measured["test"], measured["model"]
+    """Coverage and error on test digits; the pictures go into the folder."""
+    test, model, digits = measured["test"], measured["model"], measured["tested_on"]
     told = (
-        f"Model {named(model)} on MNIST test, each digit as a PNG file through the service's own reader, accepted at "
+        f"Model {named(model)} on {digits}, each digit as a PNG file through the service's own reader, accepted at "
         "the thresholds in the model's record, which these digits did not choose. The last column is the one-sided 95 % "
         "bound. The rows in brackets are points of the curve: the largest share that any threshold on confidence accepts with "
         "no more wrong than that."
@@ -37,12 +37,12 @@ def passing_unread(measured: Mapping[str, Any], folder: Path) -> Section:
         Text(f"Area under the risk-coverage curve: {test['selection']['aurc']:.6f}. Called blank: {test['blank']}."),
         _picture(
             folder / "risk-coverage.png",
-            "Error among the accepted against their share, on MNIST test.",
+            f"Error among the accepted against their share, on {digits}.",
             partial(plots.plot_risk_coverage, test["selection"]["curve"], test["at"]),
         ),
         _picture(
             folder / "confidences.png",
-            "How often each confidence is given on MNIST test, to right answers and to wrong ones.",
+            f"How often each confidence is given on {digits}, to right answers and to wrong ones.",
             partial(plots.plot_confidences, test["confidences"]),
         ),
         Text(costs),
@@ -56,14 +56,14 @@ def confidences(measured: Mapping[str, Any], calibration: Mapping[str, Any], fol
         f"Model {named(measured['model'])}. Corrupted are digits after the fifteen corruptions of MNIST-C, each of which takes its turn. Before and after is "
         f"without and with the temperature ({calibration.get('temperature', 1.0):.3f}), which was fitted on the held-out digits."
     )
-    rows = [_likelihood(f"MNIST test, {name}", row) for name, row in measured["likelihood"].items()]
+    rows = [_likelihood(f"{measured['tested_on']}, {name}", row) for name, row in measured["likelihood"].items()]
     for part, row in calibration.get("scores", {}).items():
         after = {"n": calibration["mixture"][part], "nll": row["nll_after"], "brier": row["brier_after"]}
         rows.append(_likelihood(f"held out, {part}", row | after))
     pictures = [
         _picture(
             folder / f"reliability-{name}.png",
-            f"Stated confidence and share of right answers, MNIST test, {name}.",
+            f"Stated confidence and share of right answers, {measured['tested_on']}, {name}.",
             partial(plots.plot_reliability, row["bins"]),
         )
         for name, row in measured["likelihood"].items()

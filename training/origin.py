@@ -39,6 +39,11 @@ def part_of(data: Mapping[str, Any], part: str) -> str:
     return f"the MNIST {part} set" if is_mnist(data) else f"the {part} part of {source_of(data)}"
 
 
+def part_in_short(data: Mapping[str, Any], part: str) -> str:
+    """As `part_of`, as a table or a caption names it: `MNIST test`."""
+    return f"MNIST {part}" if is_mnist(data) else f"{part} part of {source_of(data)}"
+
+
 def fine_tuning(former: Recipe, init_from: Path, recipe: Recipe) -> Recipe:
     """How a finished network is trained on: by its own recipe or another, with a tenth of the learning rate."""
     return replace(

@@ -16,7 +16,7 @@ from training.errors import ReleaseError, RunError
 from training.evaluate import evaluate, evaluate_uploads, load_classifier
 from training.export import NAME, check_parity, metadata, write_metadata
 from training.network import load_keras_model
-from training.origin import data_option, is_mnist, part_of, source_of, training_commands
+from training.origin import data_option, is_mnist, part_in_short, part_of, source_of, training_commands
 from training.runs import Run, write_json
 
 MINIMUM_ACCURACY = 0.985
@@ -229,7 +229,7 @@ def _recipe_in_words(recipe: Mapping[str, Any]) -> str:
 
 
 def _metrics_table(metrics: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    test = "MNIST test" if is_mnist(data) else f"test part of {source_of(data)}"
+    test = part_in_short(data, "test")
     names = {
         "test": f"{test}, arrays",
         "uploads": f"{test}, as PNG uploads through the service",

@@ -20,6 +20,7 @@ from training.acceptance import (
     measure_photos,
     read_manifest,
 )
+from training.data import Dataset
 from training.errors import DataError
 from training.network import apply_temperature
 from training.report import to_html, to_markdown
@@ -56,11 +57,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def measured(folder: Path) -> dict:
+    parts = draw_digits(60), draw_digits(60, 1)
+    drawn = Dataset(parts[0], *parts, {"cells.csv": "0" * 64}, {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(acceptance, "draw_families", partial(draw_families, per_family=4))
-        return measure_all(
-            released_model(), draw_digits(60), draw_digits(60, 1), {"photos": folder, "negatives": folder}
-        )
+        return measure_all(released_model(), drawn, {"photos": folder, "negatives": folder})
 
 
 def test_photos_are_told_by_source_and_in_all(classifier: DigitClassifier, folder: Path) -> None:
@@ -96,7 +97,7 @@ def test_everything_measured_can_be_kept_and_told(measured: dict, tmp_path: Path
     text, page = to_markdown(sections), to_html(sections)
     assert "](plots/risk-coverage.png)" in text
     assert page.count("<img") == 4
-    for told in ("promised 0.5%", "letters: beta", "symbol (held out)", "microseconds"):
+    for told in ("promised 0.5%", "letters: beta", "symbol (held out)", "microseconds", "on test part of `cells.csv`"):
         assert told in text
 
 

@@ -37,7 +37,7 @@ def _run(arguments: Arguments) -> None:
     if missing := [folder for folder in sets.values() if folder and not folder.is_dir()]:
         raise DataError(f"the folder {missing[0]} does not exist")
     dataset = load(arguments)
-    measured = measure_all(arguments.model, dataset.validation, dataset.test, sets)
+    measured = measure_all(arguments.model, dataset, sets)
     _tell(measured)
     if arguments.record:
         write_json(arguments.record / "decisions.json", measured)
