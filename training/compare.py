@@ -132,6 +132,8 @@ def time_records(
 ) -> dict[str, dict[str, float]]:
     """Measure the exported graphs of all recorded runs in turns and note it in their records.
 
+    Of a run whose graph is not there any more, the time measured before is struck out: it cannot be compared with these.
+
     Returns:
         Microseconds per image by run and size of batch, of the runs whose graphs are there.
 
@@ -146,9 +148,12 @@ def time_records(
     if not graphs:
         raise RunError(f"none of the runs recorded in {folder} has an exported graph in {runs}")
     measured = measure_latency(graphs, images, rounds)
-    for name, latency in measured.items():
-        record = _read_record(folder / f"{name}.json")
-        write_json(folder / f"{name}.json", record | {"latency": latency})
+    for path in sorted(folder.glob("*.json")):
+        record = _read_record(path)
+        if path.stem in measured:
+            write_json(path, record | {"latency": measured[path.stem]})
+        elif "export" in record and record.pop("latency", None):
+            write_json(path, record)
     return measured
 
 

@@ -281,6 +281,25 @@ def test_compare_puts_seeds_into_one_row_and_times_all_in_turns(
     assert all(microseconds > 0 for microseconds in timed)
 
 
+def test_times_that_cannot_be_measured_again_are_struck_out(
+    source: Path, runs: Path, records: Path, tmp_path: Path
+) -> None:
+    kept, lost = sorted(path.name for path in runs.iterdir() if (path / "digits.onnx").is_file())[:2]
+    copied = tmp_path / "records"
+    shutil.copytree(records, copied)
+    for name in (kept, lost):
+        path = copied / f"{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"latency": {"1": 1e9}}))
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(runs / kept, tmp_path / "runs" / kept)
+    argv = ["compare", "--records", str(copied), "--time", "--runs", str(tmp_path / "runs"), "--data", str(source)]
+    assert main(argv) == 0
+    found = {path.stem: json.loads(path.read_text()).get("latency", {}).get("1") for path in copied.iterdir()}
+    assert found[lost] is None
+    assert 0 < found[kept] < 1e9
+    assert found["baseline-knn-seed0"] > 0
+
+
 def test_the_report_is_one_page_and_markdown_with_the_same_figures(runs: Path, records: Path, tmp_path: Path) -> None:
     page, markdown = tmp_path / "report.html", tmp_path / "docs" / "accuracy.md"
     argv = ["report", "--records", str(records), "--runs", str(runs), "--html", str(page), "--markdown", str(markdown)]
