@@ -22,6 +22,9 @@ LONE_SIZE, LONE_WIDTH = 0.18, 0.08
 OFF_MIDDLE_X, OFF_MIDDLE_Y = 0.7, 0.5
 # Parts of a digit are no further apart than this part of its longer side, or twice that one above the other.
 MAX_GAP = 0.12
+# Of a texture, only so many marks around the main one are looked at: no digit falls into more parts, and time grows with
+# their square.
+MOST_PARTS = 400
 # A mark beside the digit and taller than this part of it is a digit of its own, unless it all but touches.
 TALL = 0.6
 TALL_GAP = 0.04
@@ -82,7 +85,8 @@ def _whole(runs: Runs, marks: list[Mark], parts: list[Mark], *, framed: bool) ->
     box = bounding_box(parts)
     mask = paint(runs, np.concatenate([mark.runs for mark in parts]))
     noticed: set[str] = set()
-    others = [mark for mark in marks if mark not in parts]
+    own = set(parts)
+    others = [mark for mark in marks if mark not in own]
     if any(_is_second(mark, box, runs.shape) for mark in others) or _is_one_of_many(parts[0], others, runs.shape):
         noticed.add("multiple_digits")
     if (framed and _is_line(box, runs.shape)) or _is_edge(parts[0], mask):
@@ -109,13 +113,19 @@ def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[
     rest = [mark for mark in marks if mark is not main and mark.area >= MIN_PART * main.area]
     if not main.touches_rim(shape):
         rest = [mark for mark in rest if not _comes_from_rim(mark, main, shape)]
+    if len(rest) > MOST_PARTS:
+        rest = sorted(rest, key=lambda mark: _apart(mark, main))[:MOST_PARTS]
+    gap, added, near = MAX_GAP * main.size + 1, parts, set[Mark]()
     while rest:
+        # What was near to a part stays so; only those that were added have to be looked at.
+        near |= {mark for mark in rest if mark not in near and any(_is_near(mark, part, gap) for part in added)}
         box = bounding_box(parts)
-        found = [mark for mark in rest if _belongs(mark, parts, box, shape)]
-        if not found:
+        added = [mark for mark in rest if _belongs(mark, box, shape, near=mark in near)]
+        if not added:
             break
-        parts += found
-        rest = [mark for mark in rest if mark not in found]
+        parts += added
+        taken = set(added)
+        rest = [mark for mark in rest if mark not in taken]
     left, top, right, bottom = bounding_box(parts)
     return parts if max(right - left, bottom - top) >= MIN_SIZE * max(shape) else []
 
@@ -140,8 +150,8 @@ def _weight(mark: Mark, shape: tuple[int, ...]) -> float:
     return mark.area * (1 - OFF_MIDDLE_X * x * x) * (1 - OFF_MIDDLE_Y * y * y)
 
 
-def _belongs(mark: Mark, parts: list[Mark], box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a mark is a part of the digit within the box, rather than a neighbour or a speck."""
+def _belongs(mark: Mark, box: Box, shape: tuple[int, ...], *, near: bool) -> bool:
+    """Whether a mark, `near` to a part or not, is a part of the digit within the box, rather than a neighbour or a speck."""
     left, top, right, bottom = box
     overlap = min(mark.right, right) - max(mark.left, left)
     if (mark.left == 0 or mark.right == shape[1]) and overlap < MIN_OVERLAP * mark.width:
@@ -149,7 +159,14 @@ def _belongs(mark: Mark, parts: list[Mark], box: Box, shape: tuple[int, ...]) ->
     size = max(right - left, bottom - top)
     if overlap < 0 and mark.height > TALL * (bottom - top):
         return -overlap <= TALL_GAP * size
-    return any(_is_near(mark, part, MAX_GAP * parts[0].size + 1) for part in parts)
+    return near
+
+
+def _apart(mark: Mark, other: Mark) -> int:
+    """How far apart the middles of two marks are, along and across, in half pixels."""
+    return abs(mark.left + mark.right - other.left - other.right) + abs(
+        mark.top + mark.bottom - other.top - other.bottom
+    )
 
 
 def _is_near(mark: Mark, part: Mark, gap: float) -> bool:
