@@ -4,6 +4,7 @@ A closed loop (wrk) waits for answers, so a server that stalls is asked less and
 counts from the moment a request was due.
 
     python -m benchmarks.load http://127.0.0.1:8000/predict --rate 500 --seconds 10 PICTURE...
+    python -m benchmarks.load http://127.0.0.1:8000/predict --closed 16 --seconds 10 PICTURE...
 """
 
 import argparse
@@ -296,16 +297,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__.splitlines()[0])
     parser.add_argument("url")
     parser.add_argument("pictures", nargs="+", type=Path, help="bodies, sent in turn")
-    parser.add_argument("--rate", type=float, required=True, help="requests a second")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--rate", type=float, help="requests a second")
+    how.add_argument(
+        "--closed", type=int, metavar="CALLERS", help="a closed loop instead: so many ask again when answered"
+    )
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=2000, help="at most so many")
     parser.add_argument("--at-random", action="store_true", help="random gaps (Poisson) instead of even ones")
     options = parser.parse_args(arguments)
     requests = [raw_request(options.url, path.read_bytes()) for path in options.pictures]
-    generator = Generator(options.url, requests, options.connections, at_random=options.at_random)
     # What holds the generator up counts as the server's latency: no garbage is collected, and the faster loop sends.
     gc.disable()
-    result = uvloop.run(generator.run(options.rate, options.seconds))
+    if options.closed:
+        result = uvloop.run(Loop(options.url, requests, options.closed).run(options.seconds))
+    else:
+        generator = Generator(options.url, requests, options.connections, at_random=options.at_random)
+        result = uvloop.run(generator.run(options.rate, options.seconds))
     print(json.dumps(result.summary(), indent=1))
     return 1 if result.failures.total() else 0
 

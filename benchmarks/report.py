@@ -428,8 +428,8 @@ def _open_loop_section(results: Results) -> list[str]:
     lines = ["", "## Latency at 80 % of capacity", ""]
     lines += [
         "Requests are sent when they are due, answered or not, and latency counts from then (`benchmarks/load.py`). Capacity is",
-        "what `wrk` gets over 16 connections right before. Random gaps are those between callers who know nothing of each other",
-        f"(Poisson). {_pauses(results)}",
+        "what the same generator gets answered right before, as a closed loop over 16 connections. Random gaps are those between",
+        f"callers who know nothing of each other (Poisson). {_pauses(results)}",
         "",
         "| server | gaps | requests/s | answered | p50 ms | p90 ms | p99 ms | max ms |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
