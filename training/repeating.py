@@ -37,7 +37,9 @@ def _trainings(records: Sequence[Record]) -> list[str]:
     """The seeds of one recipe in one command; networks that others start from, learn from or consist of come first."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        told = {name: record.get(name) for name in ("recipe", "data", "initial")}
+        # A record of an earlier version leaves out what recipes could not say then.
+        recipe = Recipe.from_json(record["recipe"]).to_json()
+        told = {"recipe": recipe, "data": record.get("data"), "initial": record.get("initial")}
         groups.setdefault(json.dumps(told, sort_keys=True), []).append(record)
     found = [(Recipe.from_json(group[0]["recipe"]), group) for group in groups.values()]
     found.sort(key=lambda item: (bool(item[0].members), bool(item[0].init_from or item[0].teachers)))

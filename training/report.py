@@ -428,9 +428,10 @@ def mobile(material: Material) -> Section | None:
 def repeat(material: Material) -> Section:
     """How every figure can be had again."""
     machine = material.best.records[0]["machine"]
+    cores = " or ".join(map(str, sorted({record["machine"]["cores"] for record in material.records})))
     told = (
         f"Each row's records are in docs/runs: recipe, seed, hashes of the data, history and metrics. Measured on "
-        f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
+        f"{machine['processor']}, {cores} of its cores, Python {machine['python']}, "
         f"TensorFlow {machine['packages']['tensorflow']}, onnxruntime {machine['packages']['onnxruntime']}. Sets of pictures "
         "(SET) are those that a section names, in folders and files of your own."
     )

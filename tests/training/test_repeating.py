@@ -1,6 +1,7 @@
 """How to make the figures again: told by the records, in commands that the command line takes."""
 
 import json
+import re
 import shlex
 from typing import Any
 
@@ -28,7 +29,7 @@ def test_what_is_published_is_told_with_its_seeds_and_its_verbs() -> None:
     for architecture in {each["recipe"]["architecture"] for each in records} & ARCHITECTURES.keys():
         seeds = {str(each["seed"]) for each in records if each["recipe"]["architecture"] == architecture}
         named = [line for line in found if line.startswith(f"train --architecture {architecture} ")]
-        assert {seed for line in named for seed in line.partition(" --seed")[2].split(" --")[0].split()[1:]} == seeds
+        assert {seed for line in named for seed in re.search(r" --seeds? ([\d ]+)", line)[1].split()} == seeds
     for name, verb in RECORDED.items():
         assert any(line.startswith(f"{verb} --record docs/figures ") for line in found) == (name in figures)
     assert f"columns --release models/columns.onnx --version {figures['fields']['columns']['version']}" in found
