@@ -50,6 +50,7 @@ from benchmarks.servers import (
     RAW,
     ROOT,
     SERVER_CORE,
+    SPIN,
     TUTORIAL,
     Server,
     Usage,
@@ -398,14 +399,15 @@ def _open_loop(experiment: Experiment) -> None:
 
     Capacity is what the same generator gets answered as a closed loop over 16 connections: two cores of a virtual machine
     are often two threads of a real one, and the server is slower beside a generator that costs more than `wrk`.
-    The fastest peer is asked in the same way, and beside both stands for how long the machine keeps busy processes from
-    their cores: no server can answer meanwhile.
+    The fastest peer is asked in the same way, and a server that only uses up time: its latencies are the machine's and
+    the generator's doing. Beside them stands for how long the machine keeps busy processes from their cores: no server
+    can answer meanwhile.
     """
     bodies, seconds = experiment.bodies("raw", "28"), 3 * experiment.options.seconds
     for number in range(min(3, experiment.options.rounds)):
         alone = pauses([SERVER_CORE, CLIENT_CORE], experiment.options.seconds)[0]
         experiment.add("pauses", {"round": number} | alone)
-        for server in (DIGITS, MOSEC):
+        for server in (DIGITS, MOSEC, SPIN):
             with running(server):
                 wrk(server, server.path, bodies, 16, 1)
                 closed = _generate(server, bodies, experiment.options.seconds, "--closed", "16")

@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks.compare import BARS as MEASURED
 from benchmarks.compare import LIMIT, OUTPUT, is_spoiled
-from benchmarks.servers import BENTOML, DIGITS, LITSERVE, LITSERVE_BATCHES, MOSEC, ROOT, TUTORIAL
+from benchmarks.peers.spin import WORK_SECONDS
+from benchmarks.servers import BENTOML, DIGITS, LITSERVE, LITSERVE_BATCHES, MOSEC, ROOT, SPIN, TUTORIAL
 
 Row = Mapping[str, Any]
 Results = Mapping[str, Any]
@@ -431,12 +432,16 @@ def _open_loop_section(results: Results) -> list[str]:
         "what the same generator gets answered right before, as a closed loop over 16 connections. Random gaps are those between",
         f"callers who know nothing of each other (Poisson). {_pauses(results)}",
         "",
+        f"The server that only uses up time takes the same {1e6 * WORK_SECONDS:.0f} microseconds of its core for each request and does nothing",
+        "else (`benchmarks/peers/spin.py`): how uneven its latencies are is the machine's and the generator's doing.",
+        "",
         "| server | gaps | requests/s | answered | p50 ms | p90 ms | p99 ms | max ms |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for server in (DIGITS.name, MOSEC.name):
+    for server in (DIGITS.name, MOSEC.name, SPIN.name):
         for gaps in ("even", "random"):
-            rows = _openly_asked(results, server, gaps)
+            if not (rows := _openly_asked(results, server, gaps)):
+                continue
             figures = [f"{_middle(rows, key):.2f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")]
             answered = f"{_middle(rows, 'answered_per_second'):.0f}"
             lines.append(f"| {server} | {gaps} | {_middle(rows, 'rate'):.0f} | {answered} | {' | '.join(figures)} |")

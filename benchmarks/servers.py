@@ -54,6 +54,8 @@ MOSEC_SINGLE = Server("mosec", _MOSEC, ("mosec==0.9.8",), "/inference", {"BENCH_
 MOSEC = Server("mosec, batches of 16", _MOSEC, ("mosec==0.9.8",), "/inference", {"BENCH_BATCH": "16"})
 LITSERVE = Server("LitServe", _LITSERVE, ("litserve==0.2.19",))
 LITSERVE_BATCHES = Server("LitServe, batches of 16", _LITSERVE, ("litserve==0.2.19",), environ={"BENCH_BATCH": "16"})
+# No peer: what the machine and the generator do to a server that only uses up time.
+SPIN = Server("only uses up time", ("python", "-m", "benchmarks.peers.spin", "--port", str(PORT)))
 BENTOML = Server(
     "BentoML",
     ("bentoml", "serve", "benchmarks.peers.bentoml_peer:Reading", "--port", str(PORT), "--host", "127.0.0.1"),

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmarks.bodies import Bodies, write_bodies
 from benchmarks.checks import count_wrong
 from benchmarks.compare import BARS, DIGITS, GROWTH, LIMIT, OUTPUT, PLAIN, model
 from benchmarks.load import raw_request
+from benchmarks.peers import spin
 from benchmarks.servers import Usage
 from service.limits import Limits
 from service.uploads import many, one, parse
@@ -214,6 +216,25 @@ def test_answers_of_another_status_are_wrong_and_no_throughput(
     assert result["answered"] + result["failed"] == result["requests"]
     assert compare.is_spoiled({"failed": result["failed"], "wrong": 0})
     assert not compare.is_spoiled({"failed": 0, "wrong": 0})
+
+
+def test_the_server_that_only_uses_up_time_uses_it_up_for_each_request() -> None:
+    async def ask(times: int) -> float:
+        steps = spin.steps_in(spin.WORK_SECONDS)
+        server = await asyncio.get_running_loop().create_server(lambda: spin.Spinner(steps), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        before = time.process_time()
+        for _ in range(times):
+            writer.write(b"POST /predict HTTP/1.1\r\nContent-Length: 3\r\n\r\n")
+            writer.write(b"abc")
+            assert (await reader.readuntil(b"{}")).startswith(b"HTTP/1.1 200 OK\r\n")
+        used = time.process_time() - before
+        writer.close()
+        server.close()
+        return used
+
+    # What a step takes wanders with the machine, by less than a half.
+    assert asyncio.run(ask(200)) > 200 * spin.WORK_SECONDS / 2
 
 
 def test_a_server_whose_port_is_taken_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
