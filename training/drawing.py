@@ -312,10 +312,11 @@ def draw_digits(count: int, rng: Generator) -> tuple[Image, Image]:
 
 def draw_digit(label: int, rng: Generator) -> Image:
     """One digit in MNIST's geometry, in one of the shapes people write it in."""
-    canvas = draw(DIGITS[label](rng), random_writer(rng), rng)
-    scanned = to_mnist(scan(canvas, rng))
-    assert scanned is not None
-    return scanned
+    while True:
+        canvas = draw(DIGITS[label](rng), random_writer(rng), rng)
+        # A thin pen that faded may have left nothing.
+        if (scanned := to_mnist(scan(canvas, rng))) is not None:
+            return scanned
 
 
 def zero(rng: Generator) -> list[Stroke]:

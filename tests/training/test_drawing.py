@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from training import drawing
 from training.drawing import CANVAS, DIGITS, draw, draw_digits, enlarge, random_writer, rescan, scan, smooth, to_mnist
 
 
@@ -38,6 +39,12 @@ def test_the_same_seed_draws_the_same_digits_and_another_one_others():
     first, again, other = (draw_digits(10, rng(seed))[0] for seed in (1, 1, 2))
     assert (first == again).all()
     assert (first != other).any()
+
+
+def test_a_digit_of_which_scanning_left_nothing_is_drawn_again(monkeypatch):
+    scans = iter([np.zeros((CANVAS, CANVAS), np.uint8)])
+    monkeypatch.setattr(drawing, "scan", lambda canvas, rng: next(scans, canvas))
+    assert drawing.draw_digit(3, np.random.default_rng(0)).max() == 255
 
 
 def test_hands_differ():
