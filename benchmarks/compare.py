@@ -278,12 +278,14 @@ def _limits(experiment: Experiment, number: int) -> None:
     experiment.add("reading", {"round": number} | _in_process(experiment, "28", "--reading"))
 
 
-def _in_process(experiment: Experiment, kind: str, *arguments: str, work: str = "robust") -> Any:
+def _in_process(
+    experiment: Experiment, kind: str, *arguments: str, work: str = "robust", core: str = SERVER_CORE
+) -> Any:
     listing = experiment.bodies("raw", kind).listing
     command = [str(DIGITS.bin / "python"), "-m", "benchmarks.limit", str(listing), *arguments]
     command += ["--seconds", str(experiment.options.seconds)]
     done = subprocess.run(
-        ["taskset", "-c", SERVER_CORE, *command],
+        ["taskset", "-c", core, *command],
         cwd=ROOT,
         env=_environ() | {"BENCH_WORK": work},
         capture_output=True,
@@ -383,7 +385,10 @@ def _cpu_of_children() -> float:
 
 
 def _workers(experiment: Experiment) -> None:
-    """One worker and two, on both cores, which wrk shares."""
+    """One worker and two, on both cores, which wrk shares; and the same readings in one process, and in one on each core.
+
+    The latter share nothing but the machine: what two of them do less than twice one is the machine's doing.
+    """
     load = Load("raw", connections=32)
     bodies = experiment.bodies(load.body, load.kind)
     for number in range(experiment.options.rounds):
@@ -392,6 +397,11 @@ def _workers(experiment: Experiment) -> None:
                 row = _drive(DIGITS, load, bodies, usage, experiment.options.seconds, core=BOTH_CORES)
                 row |= _check(experiment, number, DIGITS, load)
                 experiment.add("workers", {"round": number, "workers": workers} | row)
+        for cores in ((SERVER_CORE,), (SERVER_CORE, CLIENT_CORE)):
+            with ThreadPoolExecutor() as pool:
+                jobs = [pool.submit(_in_process, experiment, "28", core=core) for core in cores]
+                pace = sum(job.result()["images_per_second"] for job in jobs)
+            experiment.add("scaling", {"round": number, "processes": len(cores), "images_per_second": pace})
 
 
 def _open_loop(experiment: Experiment) -> None:

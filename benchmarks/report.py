@@ -123,9 +123,14 @@ def _robust_by_naive(results: Results) -> list[float]:
 
 
 def _two_workers(results: Results) -> list[float]:
+    return _two_by_one(results.get("workers", ()), "workers", "requests_per_second")
+
+
+def _two_by_one(rows: Sequence[Row], count: str, rate: str) -> list[float]:
+    """How much faster two were than one, by round."""
     rates: dict[int, dict[int, float]] = {1: {}, 2: {}}
-    for row in results.get("workers", ()):
-        rates[row["workers"]][row["round"]] = row["requests_per_second"]
+    for row in rows:
+        rates[row[count]][row["round"]] = row[rate]
     if not rates[2]:
         raise Missing
     return [rates[2][number] / rates[1][number] for number in rates[2]]
@@ -390,15 +395,25 @@ _COLUMNS = "images/s | min to max | images per CPU second | p50 ms | p99 ms | CP
 
 def _growth_section(results: Results) -> list[str]:
     workers = results.get("workers", ())
-    tables = [
-        _growth_table("workers", "28x28 PNG, raw, 32 connections; service and generator share both cores", workers)
-    ]
+    by_workers = _growth_table(
+        "workers", "28x28 PNG, raw, 32 connections; service and generator share both cores", workers
+    )
+    tables = [by_workers + _scaling(results)]
     for what, load, fixed, key in _GROWTH:
         alike = {name: value for name, value in fixed.items() if name != key}
         rows = [row for row in results.get("loads", ()) if _is_of(row, DIGITS.name, alike)]
         tables.append(_growth_table(what, load, rows, key))
     lines = [line for table in tables for line in table]
     return ["", "## Cost as work grows", "", "Of this service alone.", *lines] if lines else []
+
+
+def _scaling(results: Results) -> list[str]:
+    """What the machine leaves to two that share nothing."""
+    if not results.get("scaling"):
+        return []
+    ratios = _two_by_one(results["scaling"], "processes", "images_per_second")
+    pace = f"{median(ratios):.2f} times as much as one alone ({min(ratios):.2f} to {max(ratios):.2f} in the rounds)"
+    return ["", f"Two processes without any server, one on each core, read {pace}: no two workers can do better here."]
 
 
 def _is_of(row: Row, server: str, load: Mapping[str, Any]) -> bool:

@@ -90,6 +90,18 @@ def test_cost_is_told_as_work_grows(tmp_path: Path) -> None:
     assert "peak memory of a worker, MB | <= 180 | 120 |" in document
 
 
+def test_two_workers_are_told_beside_what_the_machine_leaves_to_two_processes(tmp_path: Path) -> None:
+    workers = [row | {"workers": count} for count in (1, 2) for row in results()["loads"][:1]]
+    paces = {0: (1000.0, 1500.0), 1: (1000.0, 1900.0), 2: (2000.0, 3500.0)}
+    scaling = [
+        {"round": number, "processes": count, "images_per_second": pace}
+        for number, both in paces.items()
+        for count, pace in enumerate(both, start=1)
+    ]
+    document = written(tmp_path, results() | {"workers": workers, "scaling": scaling})
+    assert "read 1.75 times as much as one alone (1.50 to 1.90 in the rounds)" in document
+
+
 def test_what_was_not_measured_is_not_told(tmp_path: Path) -> None:
     measured = results()
     measured["loads"] = [row for row in measured["loads"] if row["server"] == LIMIT]
