@@ -29,6 +29,11 @@ class ApiKeys:
         # Of equal length, so that comparing tells nothing of a key, not even how long it is.
         self._digests = [_digest(key.encode()) for key in keys]
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether there are any."""
+        return bool(self._digests)
+
     def check(self, path: str, headers: Mapping[bytes, bytes]) -> None:
         """Let a request pass that carries a key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 

@@ -2,7 +2,7 @@
 
 A request head must come in time and be of a sane size. When as much is in flight as may be, a reading is refused
 here, before a task is made for it, and mostly before it is parsed; see `refusals`. And a plain reading is answered from
-here; see `shortcut`.
+here, see `shortcut`, mostly without being parsed either; see `heads`.
 """
 
 import asyncio
@@ -32,7 +32,8 @@ class GuardedProtocol(HttpToolsProtocol):
     """Closes a connection whose request head does not come within 10 s or is longer than 64 KiB; refuses overload.
 
     A request that may be plain is kept back (`_plain`) until it is there as a whole, and then waits for its turn of the
-    shortcut (`_waiting`); to the application it is made known only if it turns out not to be plain.
+    shortcut (`_waiting`); to the application it is made known only if it turns out not to be plain. One that came as a
+    whole waits without having been parsed (`_unparsed`).
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -50,6 +51,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._plain: list[bytes] | None = None
         self._plain_headers: dict[bytes, bytes] = {}
         self._plain_started = 0.0
+        self._unparsed: bytes | None = None
         self._waiting = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -69,7 +71,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.loop.call_later(FIRST_REQUEST_SECONDS, super().shutdown)
 
     def data_received(self, data: bytes) -> None:
-        if self._service is not None and self._refuse_unparsed(self._service, data):
+        if self._service is not None and self._take_unparsed(self._service, data):
             return
         # Answers leave in the order of the requests.
         self._finish_waiting()
@@ -121,13 +123,23 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def answer(self, head: bytes, body: bytes) -> None:
         """Send the answer to the plain request."""
-        self._waiting = False
+        unparsed, self._unparsed, self._waiting = self._unparsed is not None, None, False
         standing = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
         self.transport.write(b"".join((b"HTTP/1.1 200 OK\r\n", *standing, head, b"\r\n", body)))
-        self.on_response_complete()
+        if unparsed:
+            self.server_state.total_requests += 1
+            self._keep_alive()
+        else:
+            self.on_response_complete()
 
     def go_long(self, body: bytes) -> None:
         """Tell the application of a request that was kept back."""
+        if self._unparsed is not None:
+            data, self._unparsed, self._waiting = self._unparsed, None, False
+            shortcut, self._shortcut = self._shortcut, None
+            super().data_received(data)
+            self._shortcut = shortcut
+            return
         complete, self._waiting, self._plain = self._waiting, False, None
         super().on_headers_complete()
         if body:
@@ -196,20 +208,29 @@ class GuardedProtocol(HttpToolsProtocol):
     def _about_to_enter(self, state: State) -> int:
         return state.admission.entering + len(self._shortcut or ())
 
-    def _refuse_unparsed(self, state: State, data: bytes) -> bool:
-        """Refuse a plain request that is here as a whole; any other takes the way through the parser."""
-        if not self._is_full(state) or not state.ready or self._in_message or self._waiting:
+    def _take_unparsed(self, state: State, data: bytes) -> bool:
+        """Read or refuse a plain request that is here as a whole; any other takes the way through the parser."""
+        if self._in_message or self._waiting or not state.ready:
             return False
         if self.cycle is not None and not self.cycle.response_complete:
             return False
-        route = state.refusals.route_of_whole(data)
-        if route is None:
+        head = state.heads.of_whole(data)
+        if head is None or head.route is None:
+            return False
+        if self._is_full(state):
+            self._send_refusal(state, head.route, request_id(b""))
+            self._keep_alive()
+        elif self._shortcut is not None and self._shortcut.takes_whole(head) and not self.flow.write_paused:
+            self._unparsed, self._waiting = data, True
+            # A timer that runs since an earlier request finds out that it is too early.
+            self._idle_since = self.loop.time()
+            headers = {b"content-type": head.content_type or b""}
+            self._shortcut.add(self, headers, data[len(data) - head.length :], perf_counter())
+        else:
             return False
         if self._in_head:
             self._head_done()
         self._has_asked = True
-        self._send_refusal(state, route, request_id(b""))
-        self._keep_alive()
         return True
 
     def _comes_from_a_page(self, state: State) -> bool:

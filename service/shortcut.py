@@ -19,6 +19,7 @@ import numpy as np
 from service import images, uploads
 from service.answers import prediction_json, timing
 from service.errors import ServiceError, Unauthorized
+from service.heads import Head
 from service.middleware import CLIENT_GONE, record
 from service.problems import request_id
 from service.reader import Digit, Reading, Timings
@@ -84,6 +85,17 @@ class Shortcut:
         except Unauthorized:
             return False
         return int(length) <= 2 * images.LIGHT_BYTES
+
+    def takes_whole(self, head: Head) -> bool:
+        """Whether a request that came as a whole, and of which only the head was looked at, may be plain."""
+        return (
+            head.content_type is not None
+            and head.route == _ROUTE
+            and not self.state.api_keys.are_needed  # a key is in a header, and only the type of the picture is known
+            and self.state.ready
+            and head.length <= 2 * images.LIGHT_BYTES
+            and self.state.admission.has_room(len(self._waiting) + 1, head.length)
+        )
 
     def add(self, connection: Connection, headers: Mapping[bytes, bytes], body: bytes, started: float) -> None:
         """Read a request at the end of this turn of the event loop, or of one of the next if many are waiting."""

@@ -13,6 +13,7 @@ from service.auth import ApiKeys
 from service.batching import Batcher
 from service.classifier import ModelRecord
 from service.columns import ColumnRecord
+from service.heads import Heads
 from service.limits import Limits
 from service.metrics import Metrics
 from service.preprocessing import SIZE
@@ -46,6 +47,10 @@ class State:
     @cached_property
     def refusals(self) -> Refusals:
         return Refusals(self.refusable, self.metrics)
+
+    @cached_property
+    def heads(self) -> Heads:
+        return Heads(self.refusable)
 
     @cached_property
     def api_keys(self) -> ApiKeys:
