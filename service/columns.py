@@ -7,7 +7,7 @@ using a space displacement neural network", 1992), so it reads digits that touch
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from service.decisions import FieldCalibration, read_thresholds
+from service.decisions import FIELD_FEATURES, FieldCalibration, read_thresholds
 from service.errors import ModelError
 from service.sessions import open_session
 from service.strip import HEIGHT, STEP, STRIDE, Strip
@@ -32,6 +32,10 @@ PAPER = 10
 MOST_ODDS = 10.0
 # A frame may be a digit's middle from these log odds on, and lie between two digits from this probability on.
 MAY_BE_MIDDLE, MAY_BE_BETWEEN = -2.0, 0.1
+
+# Probabilities of a line's first frames are brought back to about 1 after so many, before they are too small.
+_RESCALED = 16
+_LEAST = 1e-250
 
 _INPUT = ("strip", "tensor(uint8)")
 _OUTPUT = ("log_probabilities", "tensor(float)")
@@ -146,6 +150,35 @@ class Frames:
             np.float32
         )
 
+    def likelihoods(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Log probability of each number in the whole line, wherever its digits stand, float64 `[N]`.
+
+        All ways to spread the digits over the frames are added up: each in a run of frames, with none before, after
+        and between, though two unlike digits may meet (A. Graves et al., "Connectionist temporal classification",
+        2006).
+        """
+        sizes = np.array([2 * len(text) + 1 for text in texts])
+        labels = np.full((len(texts), int(sizes.max())), PAPER)
+        for row, text in zip(labels, texts, strict=True):
+            row[1 : 2 * len(text) : 2] = [int(digit) for digit in text]
+        # From a digit to the next one without a frame between, if it is another.
+        meets = np.zeros(labels.shape)
+        meets[:, 3::2] = labels[:, 3::2] != labels[:, 1:-2:2]
+        emitted = np.exp(self.logs.astype(np.float64))[:, labels]
+        reached = np.zeros((len(texts), labels.shape[1] + 2))
+        now, before, earlier = reached[:, 2:], reached[:, 1:-1], reached[:, :-2]
+        now[:, 0] = 1.0
+        scale = np.zeros(len(texts))
+        for frame, each in enumerate(emitted):
+            now[:] = (now + before + meets * earlier) * each
+            if frame % _RESCALED == _RESCALED - 1:
+                most = np.maximum(now.max(axis=1), _LEAST)
+                now /= most[:, np.newaxis]
+                scale += np.log(most)
+        index = np.arange(len(texts))
+        ends = now[index, sizes - 1] + np.where(sizes > 1, now[index, sizes - 2], 0.0)
+        return np.asarray(scale + np.log(np.maximum(ends, _LEAST)))
+
     def bounds(self, edges: list[tuple[float, float]]) -> NDArray[np.intp]:
         """The frames at which pieces begin, and the end of the last: half way between neighbours.
 
@@ -167,14 +200,24 @@ class Frames:
 
     def borders(self) -> list[float]:
         """Columns of the ink map half way between neighbouring digits, as the network sees them."""
+        return [
+            self.strip.left + float(end + start) / 2 * STRIDE / self.strip.scale
+            for (_, _, end), (_, start, _) in pairwise(self._runs)
+        ]
+
+    @property
+    def text(self) -> str:
+        """The number that the network reads by itself, each frame as what it is likeliest to be."""
+        return "".join(str(digit) for digit, _, _ in self._runs)
+
+    @cached_property
+    def _runs(self) -> list[tuple[int, int, int]]:
+        """Digit, first frame and end of each run of frames that are likeliest to be one digit."""
         best = self.logs.argmax(axis=1)
         starts = np.flatnonzero(np.diff(best, prepend=PAPER))
         ends = np.append(starts[1:], len(best))[: len(starts)]
-        runs = [(start, end) for start, end in zip(starts, ends, strict=True) if best[start] != PAPER]
-        return [
-            self.strip.left + float(before[1] + after[0]) / 2 * STRIDE / self.strip.scale
-            for before, after in pairwise(runs)
-        ]
+        runs = zip(best[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
+        return [run for run in runs if run[0] != PAPER]
 
     def _spread(self, frames: NDArray[np.bool_], columns: int) -> NDArray[np.bool_]:
         first, last = self.strip.frame_of(0.5), self.strip.frame_of(columns - 0.5)
@@ -209,4 +252,7 @@ def _read_record(path: Path, metadata: Mapping[str, str], sha256: str) -> Column
 
 
 def _read_calibration(entry: Mapping[str, Any]) -> FieldCalibration:
-    return FieldCalibration(float(entry["bias"]), tuple(map(float, entry["weights"])), read_thresholds(entry))
+    weights = tuple(map(float, entry["weights"]))
+    if len(weights) != FIELD_FEATURES:
+        raise ValueError(f"{len(weights)} weights of confidence; there are {FIELD_FEATURES}")
+    return FieldCalibration(float(entry["bias"]), weights, read_thresholds(entry))

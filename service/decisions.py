@@ -58,6 +58,10 @@ class Threshold:
     n: int
 
 
+# What tells how sure a number is; see `service.fields.features`.
+FIELD_FEATURES = 6
+
+
 @dataclass(frozen=True)
 class FieldCalibration:
     """What makes the features of a number's best path a confidence, and the thresholds on it.

@@ -22,7 +22,7 @@ from service.decisions import REJECT_AT, Decision, FieldCalibration, Reason
 from service.marks import Box
 from service.paths import ANY, Constraints, Path, Step, best_paths, best_through, safe_log, shares
 from service.preprocessing import normalize_crop
-from service.scores import AFTER, BEFORE, SMALL_HEIGHT, Candidates, Seen
+from service.scores import AFTER, BEFORE, LINE, SMALL_HEIGHT, Candidates, Seen
 from service.segments import Marks, Pieces
 from service.strip import DIGIT, HEIGHT, STRIDE, Strip
 from service.textline import TextLine, find_text_line
@@ -52,6 +52,9 @@ MAX_PIECES = 160
 GUESSES = 3
 FAR_BEHIND = -9.0
 
+# With a lead of so many nats a number stands whatever the columns say of others.
+CLEAR = 8.0
+
 # Segments all of whose paths are so much less likely than the best one, in nats and before the digit network was
 # asked, are not asked about.
 UNLIKELY = 4.0
@@ -69,7 +72,7 @@ Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.fl
 ALTERNATIVES = 3
 # A lead in nats that leaves no doubt.
 MOST = 25.0
-NO_FEATURES = (0.0, -MOST, -MOST, -MOST, -MOST)
+NO_FEATURES = (0.0, -MOST, -MOST, -MOST, -MOST, -1.0)
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ def find_candidates(
         return None
     seen = _likely(_see(pieces, frames), unlikely)
     pictures = np.stack([normalize_crop(pieces.cut_out(line.writing.density, segment)) for segment in seen.segments])
-    return Candidates(seen, *predict(pictures), frames.most, line)
+    return Candidates(seen, *predict(pictures), frames, line)
 
 
 def _split(marks: Marks, writing: ink.Writing, frames: Frames) -> Pieces:
@@ -224,8 +227,22 @@ def read(
 
 
 def find_paths(candidates: Candidates, constraints: Constraints) -> list[Path]:
-    """The likeliest numbers, best first."""
-    return best_paths(len(candidates.pieces.pieces), _steps(candidates), constraints)
+    """The likeliest numbers, best first.
+
+    Cuts may miss a digit or make one of a stroke, and no segment tells. So where marks were cut for the best number, and
+    another comes close, the columns are asked about each as a whole, wherever its digits stand.
+    """
+    paths = best_paths(len(candidates.pieces.pieces), _steps(candidates), constraints)
+    if len(paths) < 2 or paths[1].score < paths[0].score - CLEAR or not _is_cut(candidates, paths[0]):
+        return paths
+    likelihoods = candidates.frames.likelihoods([path.text for path in paths]).tolist()
+    weighed = [replace(path, score=path.score + LINE * whole) for path, whole in zip(paths, likelihoods, strict=True)]
+    return sorted(weighed, key=lambda path: -path.score)
+
+
+def _is_cut(candidates: Candidates, path: Path) -> bool:
+    cut = candidates.seen.cut
+    return any(bool(cut[step.segment, 0]) for step in path.steps() if step.digit is not None)
 
 
 def describe(
@@ -280,7 +297,8 @@ def features(candidates: Candidates, paths: Sequence[Path]) -> tuple[float, ...]
     """What tells how sure the best path is.
 
     Its lead over the next; its score, and that of its worst step; what the digit network says of the digit it is
-    least sure of; the evidence in the columns that the path leaves unread.
+    least sure of; the evidence in the columns that the path leaves unread; whether the columns by themselves read another
+    number.
     """
     steps = [step for step in paths[0].steps() if step.digit is not None]
     lead = paths[0].score - paths[1].score if len(paths) > 1 else MOST
@@ -290,8 +308,9 @@ def features(candidates: Candidates, paths: Sequence[Path]) -> tuple[float, ...]
         for step in steps
     ]
     read_ = sum(float(candidates.seen.evidence[step.segment][step.digit]) for step in steps)
-    unread = min(max(candidates.most - read_, 0.0), MOST)
-    return min(lead, MOST), sum(scores_) / len(scores_), min(scores_), max(min(alone), -MOST), -unread
+    unread = min(max(candidates.frames.most - read_, 0.0), MOST)
+    other = -1.0 if candidates.frames.text != paths[0].text else 0.0
+    return min(lead, MOST), sum(scores_) / len(scores_), min(scores_), max(min(alone), -MOST), -unread, other
 
 
 def _steps(candidates: Candidates) -> list[Step]:

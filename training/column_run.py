@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.decisions import FIELD_FEATURES
 from service.fields import PAPER, STRIP_VERSION, ColumnReader
 from training.columns import OPEN, build_columns, convert, make_examples, pack
 from training.data import Dataset, Digits
@@ -40,7 +41,13 @@ MAX_BYTES = 1_000_000
 MAX_DIFFERENCE = 1e-4
 
 # Neither accepts nor promises anything: what a network has before `strings --calibrate`.
-UNCALIBRATED: dict[str, Any] = {"bias": 0.0, "weights": [0.0] * 5, "0.01": None, "0.005": None, "0.001": None}
+UNCALIBRATED: dict[str, Any] = {
+    "bias": 0.0,
+    "weights": [0.0] * FIELD_FEATURES,
+    "0.01": None,
+    "0.005": None,
+    "0.001": None,
+}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from service import fields, images
 from service.decisions import wilson_interval
 from service.fields import ANY, PAPER, ColumnReader, Frames, Strip
 from service.reader import Reader
-from training.column_run import collapse
 from training.data import Digits
 from training.fields import read_numbers
 from training.strings import Pool, make_strings
@@ -83,8 +82,7 @@ def read_columns(reader: Reader, image: Image.Image) -> str:
     line = fields.find_text_line(image)
     if line is None:
         return ""
-    best = reader.columns.read(line.strip()).logs.argmax(axis=1)
-    return "".join(map(str, collapse(best)))
+    return reader.columns.read(line.strip()).text
 
 
 def _best(found: Any) -> str:

@@ -1,5 +1,7 @@
 """The column network's frames: which digit a segment may be, where digits lie, and the file they come from."""
 
+import json
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,27 @@ def test_a_segment_without_a_frame_is_no_digit() -> None:
     evidence, middles = frames_of("47").evidence(np.array([0, 3, 3, 6]), np.array([1]), np.array([1]))
     assert (evidence == -MOST_ODDS).all()
     assert np.isnan(middles).all()
+
+
+def test_the_likelihood_of_a_number_adds_up_all_ways_to_spread_it_over_the_frames() -> None:
+    random = np.random.default_rng(3)
+    logs = np.log(random.dirichlet(np.ones(PAPER + 1), 5)).astype(np.float32)
+    frames = Frames(logs, Strip(np.zeros((HEIGHT, 10), np.uint8), 0.0, 1.0))
+    expected: dict[str, float] = {}
+    for labels in product(range(PAPER + 1), repeat=5):
+        text = "".join(str(label) for label, _ in groupby(labels) if label != PAPER)
+        probability = np.exp(sum(logs[frame, label] for frame, label in enumerate(labels)))
+        expected[text] = expected.get(text, 0.0) + float(probability)
+    texts = ["", "7", "77", "707", "1234", "10987", "444"]
+    np.testing.assert_allclose(np.exp(frames.likelihoods(texts)), [expected[text] for text in texts], rtol=1e-4)
+    assert frames.likelihoods(["4444"])[0] < -500  # five frames cannot hold it
+
+
+def test_the_likelihood_of_a_long_line_is_a_number() -> None:
+    logs = np.log(np.random.default_rng(4).dirichlet(np.ones(PAPER + 1), 3000)).astype(np.float32)
+    frames = Frames(logs, Strip(np.zeros((HEIGHT, 6000), np.uint8), 0.0, 1.0))
+    first, second = frames.likelihoods(["12345", "1234567890" * 6])
+    assert first < second < 0
 
 
 def test_pieces_share_the_frames_half_way_between_them() -> None:
@@ -113,3 +136,18 @@ def test_a_network_for_other_strips_is_refused(tmp_path: Path) -> None:
     onnx.save(graph, tmp_path / "old.onnx")
     with pytest.raises(ModelError, match="strips of version 0"):
         ColumnReader.load(tmp_path / "old.onnx")
+
+
+def test_a_network_calibrated_on_other_features_is_refused(tmp_path: Path) -> None:
+    graph = onnx.load(released_field_model())
+    for entry in graph.metadata_props:
+        if entry.key == "calibration":
+            entry.value = json.dumps(json.loads(entry.value) | {"weights": [0.5]})
+    onnx.save(graph, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match="1 weights of confidence; there are 6"):
+        ColumnReader.load(tmp_path / "other.onnx")
+
+
+def test_the_columns_read_a_number_by_themselves() -> None:
+    assert frames_of(" 3 3 17 ").text == "3317"
+    assert frames_of("   ").text == ""

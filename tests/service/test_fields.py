@@ -8,9 +8,10 @@ import pytest
 from PIL import Image, ImageDraw
 from starlette.testclient import TestClient
 
+from service.decisions import Decision, Reason
 from service.fields import FieldReading
 from service.paths import Constraints
-from service.reader import Reader
+from service.reader import Reader, Reading
 from service.schemas import FieldBatchPrediction, FieldPrediction
 from tests import pictures
 from tests.service.test_predict import problem
@@ -207,6 +208,16 @@ def test_a_single_digit_keeps_the_promise_of_digits_and_a_number_that_of_numbers
     number = client.post("/predict/field?target_error=0.01", content=pictures.encode(row([4, 0, 7]))).json()
     accept_at = described["accept_at"] if described else 2
     assert (number["decision"] == "accept") == (number["confidence"] >= accept_at)
+
+
+def test_digits_that_touch_in_a_square_picture_are_read_even_if_they_may_not_pass(reader: Reader) -> None:
+    picture = pictures.encode(row([3, 5], apart=30))
+    [alone] = reader.read([picture])
+    assert isinstance(alone, Reading)
+    assert alone.reasons == (Reason.NOT_A_DIGIT,)
+    result = reader.read_field(picture, accept_at=0.99999)
+    assert isinstance(result, FieldReading)
+    assert (result.text, result.decision) == ("35", Decision.REVIEW)
 
 
 def test_a_blank_field_has_no_text(client: TestClient) -> None:

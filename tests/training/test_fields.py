@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.decisions import TARGET_ERRORS
+from service.decisions import FIELD_FEATURES, TARGET_ERRORS
 from service.fields import BLANK
 from service.reader import Reader
 from tests.training.test_sheets import draw_sheet
@@ -60,8 +60,8 @@ def test_garbage_is_hardly_ever_accepted(reader: Reader, drawn: Digits) -> None:
 
 
 def test_a_calibration_holds_what_the_model_file_needs(reader: Reader, drawn: Digits) -> None:
-    fitted = json.loads(json.dumps(calibrate_fields(reader, drawn, 5)))
-    assert len(fitted["weights"]) == 5
+    fitted = json.loads(json.dumps(calibrate_fields(reader, drawn, 25)))
+    assert len(fitted["weights"]) == FIELD_FEATURES
     assert {str(target) for target in TARGET_ERRORS} <= set(fitted)
     assert fitted["weights"][0] > 0
 

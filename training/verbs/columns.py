@@ -32,7 +32,9 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("--version", default="0.0.0", help="version of the released model, such as 1.2.0")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="FOLDER", help="(default: models)")
-    parser.add_argument("--count", type=int, default=400, metavar="N", help="test strings of each style (default: 400)")
+    parser.add_argument(
+        "--count", type=int, default=1000, metavar="N", help="test strings of each style (default: 1000)"
+    )
 
 
 def _run(arguments: Arguments) -> None:

@@ -18,7 +18,7 @@ all styles, 5 digits and 1 to 10 digits long, drawings that are no digits, and w
 even and odd rows are told apart: the way of reading was developed on the even ones. The lines of photographed sheets
 are found and read as well. Some strings are also read by cutting alone, and by the columns alone."""
 
-TEST_STRINGS = 400
+TEST_STRINGS = 1000
 # Of each style, to compare the ways of reading.
 ROUTE_STRINGS = 200
 
@@ -36,7 +36,7 @@ def add(verbs: Any) -> None:
     )
     parser.add_argument("--calibrate", action="store_true", help="fit on validation strings, write calibration.json")
     parser.add_argument(
-        "--count", type=int, metavar="N", help="strings of each style (default: 400, to calibrate 1500)"
+        "--count", type=int, metavar="N", help="strings of each style (default: 1000, to calibrate 750)"
     )
     parser.add_argument("--sequences", type=Path, metavar="FOLDER", help="real strings with labels.csv and boxes.csv")
     parser.add_argument("--record", type=Path, metavar="FOLDER", help=f"write fields.json, such as into {FIGURES}")
