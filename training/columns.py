@@ -18,7 +18,7 @@ from PIL import Image as Pictures
 from service.fields import DIGIT, HEIGHT, PAPER, STRIDE, Strip, TextLine, find_text_line
 from training.drawing import Generator
 from training.export import OPSET
-from training.freehand import write_many
+from training.freehand import TAUGHT, write_many
 from training.strings import Pool, String
 
 # Target of frames that are left open; that of those that are no digit's middle is PAPER.
@@ -43,7 +43,7 @@ class Example:
 
 def make_examples(count: int, pool: Pool, rng: Generator) -> list[Example]:
     """About `count` strings as the service sees them; those whose ink it cannot find are left out."""
-    found = (make_example(string, rng) for string in write_many(count, pool, rng))
+    found = (make_example(string, rng) for string in write_many(count, pool, rng, TAUGHT))
     return [example for example in found if example is not None]
 
 

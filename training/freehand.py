@@ -5,6 +5,7 @@ currency marks and fill around them, lines through them, paper of all kinds.
 """
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -31,8 +32,8 @@ from training.strings import (
 
 # How single digits differ further from MNIST's: no shift, since each is cut out along its ink.
 BENT = Augmentation(rotation=7, scale=0.14, shear=0.1, shift=0, elastic=0.8, wide=0.0, weight=0.2, effect=0.0)
-# Share of digits that are drawn from strokes, in shapes that MNIST has few of.
-DRAWN = 0.08
+# Share of digits that are drawn from strokes, in shapes that MNIST has few of; and of those the columns are taught with.
+DRAWN, TAUGHT = 0.08, 0.25
 CURSIVE = 0.3
 MARKED = 0.4
 RULED = 0.15
@@ -42,10 +43,10 @@ CROPPED = 0.5
 PLAIN = {"touching": 0.28, "overlapping": 0.08, "spaced": 0.05, "slanted": 0.04}
 
 
-def write_freely(digits: Digits, rng: Generator) -> String:
-    """A number in any hand, on any paper."""
+def write_freely(digits: Digits, rng: Generator, drawn: float = DRAWN) -> String:
+    """A number in any hand, on any paper; of its digits the share `drawn` is drawn from strokes."""
     shear = float(np.clip(rng.normal(0.1, 0.2), -0.4, 0.65))
-    line = _place(_some_drawn(digits, rng), shear, rng)
+    line = _place(_some_drawn(digits, drawn, rng), shear, rng)
     line = replace(line, canvas=_change_pen(line.canvas, rng))
     if rng.random() < CURSIVE:
         line = _join(line, rng)
@@ -59,9 +60,9 @@ def write_freely(digits: Digits, rng: Generator) -> String:
     return replace(string, picture=spoil(string.picture, rng)) if rng.random() < SPOILED else string
 
 
-def _some_drawn(digits: Digits, rng: Generator) -> Digits:
+def _some_drawn(digits: Digits, share: float, rng: Generator) -> Digits:
     images, labels = augment(digits.images, rng, BENT), digits.labels.copy()
-    drawn = np.flatnonzero(rng.random(len(labels)) < DRAWN)
+    drawn = np.flatnonzero(rng.random(len(labels)) < share)
     if len(drawn):
         images[drawn], labels[drawn] = draw_digits(len(drawn), rng)
     return Digits(images, labels)
@@ -263,9 +264,9 @@ def length_of_number(rng: Generator) -> int:
     return int(np.clip(round(rng.gamma(6.0, 0.9)), 1, 12))
 
 
-def write_many(count: int, pool: Pool, rng: Generator) -> list[String]:
-    """`count` numbers in many hands, each of digits that one pen may have written."""
-    writers = [write_freely, *(STYLES[style] for style in PLAIN)]
+def write_many(count: int, pool: Pool, rng: Generator, drawn: float = DRAWN) -> list[String]:
+    """`count` numbers in many hands, each of digits that one pen may have written, or of which the share `drawn` is drawn."""
+    writers = [partial(write_freely, drawn=drawn), *(STYLES[style] for style in PLAIN)]
     shares = [1 - sum(PLAIN.values()), *PLAIN.values()]
     chosen = rng.choice(len(writers), count, p=shares)
     return [writers[index](pool.take(length_of_number(rng), rng), rng) for index in chosen]

@@ -36,6 +36,20 @@ def test_free_writing_keeps_its_boxes_in_the_picture(pool: Pool) -> None:
             assert -3 <= top < bottom <= height + 3
 
 
+def test_digits_are_drawn_in_the_share_that_is_asked_for() -> None:
+    sevens = Pool(
+        Digits(np.tile(draw_digits(10, np.random.default_rng(0))[0][:1], (50, 1, 1)), np.full(50, 7, np.uint8))
+    )
+    text = {
+        share: "".join(string.text for string in write_many(30, sevens, np.random.default_rng(1), share))
+        for share in (0.0, 0.5, 1.0)
+    }
+    assert set(text[0.0]) == {"7"}
+    # Some numbers are plainly placed, and of these no digit is drawn.
+    sevens_left = {share: found.count("7") / len(found) for share, found in text.items()}
+    assert 1 > sevens_left[0.5] > sevens_left[1.0] > 0.3
+
+
 def test_each_digit_has_its_own_run_of_frames() -> None:
     targets = frame_targets([4, 4, 1, 7], [(8, 22), (22, 34), (34, 38), (38, 52)], 64)
     runs = [value for index, value in enumerate(targets) if value not in (PAPER, OPEN) and targets[index - 1] != value]
