@@ -447,9 +447,6 @@ def _open_loop_section(results: Results) -> list[str]:
         "what the same generator gets answered right before, as a closed loop over 16 connections. Random gaps are those between",
         f"callers who know nothing of each other (Poisson). {_pauses(results)}",
         "",
-        f"The server that only uses up time takes the same {1e6 * WORK_SECONDS:.0f} microseconds of its core for each request and does nothing",
-        "else (`benchmarks/peers/spin.py`): how uneven its latencies are is the machine's and the generator's doing.",
-        "",
         "| server | gaps | requests/s | answered | p50 ms | p90 ms | p99 ms | max ms |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
@@ -460,6 +457,12 @@ def _open_loop_section(results: Results) -> list[str]:
             figures = [f"{_middle(rows, key):.2f}" for key in ("p50_ms", "p90_ms", "p99_ms", "max_ms")]
             answered = f"{_middle(rows, 'answered_per_second'):.0f}"
             lines.append(f"| {server} | {gaps} | {_middle(rows, 'rate'):.0f} | {answered} | {' | '.join(figures)} |")
+    if _openly_asked(results, SPIN.name, "even"):
+        lines += [
+            "",
+            f"The server that only uses up time takes the same {1e6 * WORK_SECONDS:.0f} microseconds of its core for each request and does",
+            "nothing else (`benchmarks/peers/spin.py`): how uneven its latencies are is the machine's and the generator's doing.",
+        ]
     return [*lines, ""]
 
 

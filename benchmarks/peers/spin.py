@@ -10,6 +10,7 @@ import gc
 import sys
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import uvloop
 
@@ -26,8 +27,7 @@ class Spinner(asyncio.Protocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
