@@ -413,7 +413,7 @@ def _scaling(results: Results) -> list[str]:
         return []
     ratios = _two_by_one(results["scaling"], "processes", "images_per_second")
     pace = f"{median(ratios):.2f} times as much as one alone ({min(ratios):.2f} to {max(ratios):.2f} in the rounds)"
-    return ["", f"Two processes without any server, one on each core, read {pace}: no two workers can do better here."]
+    return ["", f"Two processes without any server, one on each core, read {pace}."]
 
 
 def _is_of(row: Row, server: str, load: Mapping[str, Any]) -> bool:

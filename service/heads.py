@@ -23,7 +23,7 @@ _TYPE = re.compile(rb"(?:^|\n)content-type:[ \t]*([^\r\n]*?)[ \t]*(?:\r|$)", re.
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a head says: the route that the request leads to, None if another than plain, and how long its body is.
+    """What a head says: the route that the request leads to, None if it is no plain POST, and how long its body is.
 
     `content_type` is None where a reading needs more than that to be known: a query, a header that changes how it is
     read, or whatever a parser may see otherwise.

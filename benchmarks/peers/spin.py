@@ -1,7 +1,8 @@
-"""A server that has nothing to do but to use up its core for a while: what no server on this machine can beat.
+"""A server that has nothing to do but to use up its core for a while: how even latencies can be on a machine.
 
-It answers at once and after the same number of steps each time, without a picture, a network, a thread or a log. What
-is uneven in its latencies is the machine's and the generator's doing.
+Each request takes the same number of steps, without a picture, a network, a thread or a log. What is uneven in its
+latencies is the machine's and the generator's doing. It joins nothing, so that a server that reads waiting requests
+together may work off sooner what has piled up.
 """
 
 import argparse
