@@ -245,7 +245,7 @@ def build_ours(classes: int) -> Any:
 OURS = Recipe(
     "ours",
     classes=11,
-    epochs=70,
+    epochs=110,
     batches="taught",
     optimizer="adamw",
     learning_rate=2e-3,
@@ -253,6 +253,7 @@ OURS = Recipe(
     schedule="cosine",
     warmup=0.05,
     ema=0.999,
+    precision="mixed_bfloat16",
 )
 
 ARCHITECTURES: dict[str, Architecture] = {

@@ -4,8 +4,9 @@ Drawing takes longer than bending what was drawn, so a stock of pictures is draw
 other ones from it and augments them anew.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -37,9 +38,12 @@ class Shares:
 # In the last part of a training the pictures come close to the digits themselves.
 GENTLE_FROM = 0.8
 
-STOCK_SIZE = 40_000
+# With 40,000 the network knew the drawings by heart: 0.31 % of them misread, and 0.43 % of others.
+STOCK_SIZE = 100_000
 STOCK_SEED = 1
 NEGATIVES_IN_CELLS = 0.2
+# Drawn by one process at a time.
+_PORTION = 5_000
 _CHUNK = 8192  # pictures made at a time: numpy works on whole arrays
 
 
@@ -55,20 +59,50 @@ class Stock:
 
 @lru_cache(maxsize=1)
 def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -> Stock:
-    """Draw `size` digits, negatives and cells, and scan as many of MNIST's digits again."""
-    rng = np.random.default_rng(seed)
-    drawn = Digits(*draw_digits(size, rng))
-    in_cells = round(NEGATIVES_IN_CELLS * size)
-    bare, _ = make_negatives(size - in_cells, (digits.images, digits.labels), rng)
+    """Draw `size` digits, negatives and cells, and scan as many of MNIST's digits again, on all cores.
+
+    Each portion has random numbers of its own, so what is drawn does not depend on how many cores there are.
+    """
+    keys = [(seed, start, min(_PORTION, size - start)) for start in range(0, size, _PORTION)]
+    if len(keys) == 1:
+        return _draw_portion(digits, *keys[0])
+    # Started afresh: TensorFlow, which may run here already, does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(mp_context=context, initializer=_begin_drawing, initargs=(digits,)) as pool:
+        portions = list(pool.map(_draw, keys))
+    return Stock(*(_joined([getattr(portion, field.name) for portion in portions]) for field in fields(Stock)))
+
+
+def _draw_portion(digits: Digits, seed: int, start: int, count: int) -> Stock:
+    rng = np.random.default_rng([seed, start])
+    drawn = Digits(*draw_digits(count, rng))
+    in_cells = round(NEGATIVES_IN_CELLS * count)
+    bare, _ = make_negatives(count - in_cells, (digits.images, digits.labels), rng)
     celled = make_negative_cells(digits, in_cells, rng)
-    some = digits.take(rng.choice(len(digits), size, replace=size > len(digits)))
+    some = digits.take(rng.choice(len(digits), count, replace=count > len(digits)))
     rescanned = np.stack([rescan(image, rng) for image in some.images])
     return Stock(
         drawn,
-        Digits(np.concatenate([bare, celled.images]), np.full(size, NOT_A_DIGIT, np.uint8)),
+        Digits(np.concatenate([bare, celled.images]), np.full(count, NOT_A_DIGIT, np.uint8)),
         Digits(rescanned, some.labels),
-        make_cells(digits, size, rng),
+        make_cells(digits, count, rng),
     )
+
+
+def _joined(parts: Sequence[Digits]) -> Digits:
+    return Digits(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
+
+
+# What a process that draws has been given.
+_given: dict[str, Digits] = {}
+
+
+def _begin_drawing(digits: Digits) -> None:
+    _given["digits"] = digits
+
+
+def _draw(key: tuple[int, int, int]) -> Stock:
+    return _draw_portion(_given["digits"], *key)
 
 
 def taught(

@@ -10,6 +10,7 @@ from training.errors import RecipeError
 Loss = Literal["sparse_categorical_crossentropy", "categorical_crossentropy"]
 Schedule = Literal["constant", "cosine"]
 Normalize = Literal["scale", "columns"]
+Precision = Literal["float32", "mixed_bfloat16"]
 
 _CHOICES = {
     "loss": ("sparse_categorical_crossentropy", "categorical_crossentropy"),
@@ -17,6 +18,7 @@ _CHOICES = {
     "normalize": ("scale", "columns"),
     "optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "classes": (10, 11),
+    "precision": ("float32", "mixed_bfloat16"),
 }
 
 
@@ -36,6 +38,7 @@ class Recipe:
     training ends with the weights of the best epoch; `plateau` that without a higher validation accuracy after which
     the learning rate is multiplied by `plateau_factor`, down to `plateau_floor`; 0 for never. `init_from` is a run
     folder or a released file to take the weights from. `members` are the runs that an ensemble averages; it is not trained itself.
+    `precision` is that of activations in training; weights are always float32.
     """
 
     architecture: str
@@ -63,6 +66,7 @@ class Recipe:
     plateau_floor: float = 1e-5
     init_from: str = ""
     members: tuple[str, ...] = ()
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for field, allowed in _CHOICES.items():

@@ -11,6 +11,7 @@ from training.data import Dataset
 from training.origin import fine_tuning
 from training.recipe import Recipe
 from training.runs import Run
+from training.side_by_side import train_side_by_side
 from training.starting import origin_of
 from training.train import resume_run, train_run
 from training.verbs.common import Arguments, add_runs, add_source, add_verb, load
@@ -57,6 +58,9 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seeds", "--seed", type=int, nargs="+", default=[0], metavar="SEED", help="one run each (default: 0)"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="so many seeds side by side, each on its share of the cores"
+    )
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the recipe's number")
     parser.add_argument(
         "--set",
@@ -77,6 +81,8 @@ def changed(recipe: Recipe, arguments: Arguments) -> Recipe:
 
 def train_seeds(recipe: Recipe, dataset: Dataset, arguments: Arguments) -> list[Run]:
     """One run for each seed."""
+    if arguments.jobs > 1 and len(arguments.seeds) > 1:
+        return train_side_by_side(arguments.runs, dataset, recipe, arguments.seeds, arguments.jobs, h5=arguments.h5)
     return [train_run(arguments.runs, dataset, recipe, seed, h5=arguments.h5) for seed in arguments.seeds]
 
 
