@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.work import Work, resize, to_json
+from service.reader import Timings
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +64,7 @@ def reading(work: Work, pictures: Sequence[bytes], seconds: float) -> dict[str, 
     def robust(picture: bytes) -> None:
         digit = work.prepare(picture)
         [probabilities], [reject] = work.reader.classifier.predict(digit.pixels[np.newaxis])
-        work.reader.decide(digit, probabilities, reject)
+        work.reader.decide(digit, probabilities, reject, Timings())
 
     times: dict[str, list[float]] = {"naive_us": [], "robust_us": []}
     started = time.perf_counter()

@@ -52,7 +52,7 @@ class Work:
         return self.predict([self.prepare(data)])[0]
 
     def _answer(self, digit: Digit, probabilities: NDArray[np.float32], reject: np.float32) -> dict[str, Any]:
-        reading = self.reader.decide(digit, probabilities, reject)
+        reading = self.reader.decide(digit, probabilities, reject, Timings())
         return {
             "digit": reading.digit,
             "confidence": np.float32(reading.confidence),

@@ -23,6 +23,9 @@ STROKE_SIDE = 80
 CENTRE = 14
 OFF_CENTRE = 0.55
 
+# Where else a digit may be put: rows down and columns to the right.
+_STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+
 _NUMBERS = np.arange(SIZE, dtype=np.float32)
 
 
@@ -39,6 +42,25 @@ def normalize(ink: Ink) -> NDArray[np.uint8] | None:
 def normalize_crop(density: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The digit as uint8 `[28, 28]` of its ink, cut out along its box."""
     return _centre(_fit(_bring_to_width(density)))
+
+
+def placed_elsewhere(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A digit uint8 `[28, 28]` put elsewhere, uint8 `[N, 28, 28]`: by a pixel to each side, and with its box in the middle.
+
+    The centre of mass says where MNIST would have put it, but a neighbour's end or a long stroke draws that aside. Ink is
+    never pushed out of the picture.
+    """
+    rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    ink = digit[top : rows[-1] + 1, left : columns[-1] + 1]
+    height, width = ink.shape
+    middle = (SIZE - height) // 2, (SIZE - width) // 2
+    places = [(top + down, left + right) for down, right in _STEPS] + [middle]
+    elsewhere = np.zeros((len(places), SIZE, SIZE), np.uint8)
+    for picture, place in zip(elsewhere, places, strict=True):
+        y, x = (min(max(edge, 0), SIZE - length) for edge, length in zip(place, ink.shape, strict=True))
+        picture[y : y + height, x : x + width] = ink
+    return elsewhere
 
 
 def _is_normal(density: NDArray[np.uint8], box: tuple[int, int, int, int]) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service import decisions, fields, images, ink, preprocessing
-from service.classifier import DigitClassifier
+from service.classifier import UNSURE, DigitClassifier, look_again
 from service.columns import ColumnReader
 from service.decisions import Decision, Reason, Threshold
 from service.errors import InvalidImage, ServiceError
@@ -56,15 +56,19 @@ class Timings:
 
 @dataclass(frozen=True)
 class Digit:
-    """A normalised digit, ready for the network: uint8 `[28, 28]`, and what was noticed on the way to it."""
+    """A normalised digit, ready for the network: uint8 `[28, 28]`, and what was noticed on the way to it.
+
+    `placed` says that it was put where it stands by the normalisation, and may be looked at elsewhere too.
+    """
 
     pixels: NDArray[np.uint8]
     noticed: frozenset[str]
+    placed: bool = False
 
 
 def _normalize(found: ink.Ink) -> "Digit | Reading":
     pixels = preprocessing.normalize(found)
-    return _BLANK if pixels is None else Digit(pixels, found.noticed)
+    return _BLANK if pixels is None else Digit(pixels, found.noticed, placed=pixels is not found.density)
 
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
@@ -123,7 +127,10 @@ class Reader:
         timings.infer += perf_counter() - started
         timings.digits += len(digits)
         answers = zip(probabilities, rejects, strict=True)
-        return [self.decide(item, *next(answers), accept_at) if isinstance(item, Digit) else item for item in prepared]
+        return [
+            self.decide(item, *next(answers), timings, accept_at) if isinstance(item, Digit) else item
+            for item in prepared
+        ]
 
     def prepare(self, source: Source, timings: Timings) -> Digit | Reading | ServiceError:
         """The first half of the way: the digit as the network takes it; at once the answer where there is no ink."""
@@ -144,11 +151,23 @@ class Reader:
         return digit
 
     def decide(
-        self, digit: Digit, probabilities: NDArray[np.float32], reject: np.float32, accept_at: float | None = None
+        self,
+        digit: Digit,
+        probabilities: NDArray[np.float32],
+        reject: np.float32,
+        timings: Timings,
+        accept_at: float | None = None,
     ) -> Reading:
         """The second half of the way: what the network said of a digit, and what may be done with it."""
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
+        if confidence < UNSURE and digit.placed:
+            started = perf_counter()
+            seen = look_again(self.classifier.predict, digit.pixels, probabilities, reject)
+            digit, probabilities, reject = Digit(seen[0], digit.noticed), *seen[1:]
+            best = int(probabilities.argmax())
+            confidence = float(probabilities[best])
+            timings.infer += perf_counter() - started
         threshold = self.default_accept_at if accept_at is None else accept_at
         doubt_at, no_digit = self.classifier.record.doubt_at, float(reject)
         decision, reasons = decisions.decide(digit.noticed, confidence, no_digit, threshold, doubt_at)
@@ -197,28 +216,38 @@ class Reader:
             timings.digits += len(digits)
             return answers
 
-        reading = self._read_square(image, constraints, asked, predict)
+        reading = self._read_square(image, constraints, asked, predict, timings)
         if reading is None:
-            reading = self._read_several(image, constraints, asked, predict)
+            reading = self._read_several(image, constraints, asked, predict, timings)
         timings.normalize += perf_counter() - started - (timings.infer - inferred)
         return reading
 
     def _read_square(
-        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
+        self,
+        image: Image.Image,
+        constraints: Constraints,
+        asked: _Asked,
+        predict: fields.Predict,
+        timings: Timings,
     ) -> FieldReading | None:
         """The reading as one digit of a picture of about its shape; None where it may rather be several."""
         if image.width > SQUARE * image.height or not constraints.allow_one():
             return None
-        one = self._read_one(image, asked, predict)
+        one = self._read_one(image, asked, predict, timings)
         if Reason.MULTIPLE_DIGITS in one.reasons:
             return None
         if Reason.NOT_A_DIGIT not in one.reasons:
             return one
-        several = self._read_several(image, constraints, asked, predict)
+        several = self._read_several(image, constraints, asked, predict, timings)
         return several if several.confidence >= SEVERAL and several.decision != Decision.REJECT else one
 
     def _read_several(
-        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
+        self,
+        image: Image.Image,
+        constraints: Constraints,
+        asked: _Asked,
+        predict: fields.Predict,
+        timings: Timings,
     ) -> FieldReading:
         """The number in a picture; where it has one digit alone, as `read` reads it."""
         assert self.columns is not None  # who reads fields gives one
@@ -226,7 +255,7 @@ class Reader:
         reading = fields.BLANK if found is None else self._choose(found, constraints, asked)
         if len(reading.text) > 1 or reading.separators or not constraints.allow_one():
             return reading
-        return self._read_one(image, asked, predict)
+        return self._read_one(image, asked, predict, timings)
 
     def _choose(self, found: Candidates, constraints: Constraints, asked: _Asked) -> FieldReading:
         assert self.columns is not None
@@ -234,7 +263,7 @@ class Reader:
         accept_at = self._accept_at(asked, calibration.thresholds)
         return fields.read(found, constraints=constraints, calibration=calibration, accept_at=accept_at)
 
-    def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict) -> FieldReading:
+    def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict, timings: Timings) -> FieldReading:
         """What `read` answers for the picture, as the reading of a field."""
         found = ink.find_ink(image)
         digit = _normalize(found)
@@ -242,9 +271,10 @@ class Reader:
             return fields.BLANK
         probabilities, rejects = predict(digit.pixels[np.newaxis])
         accept_at = self._accept_at(asked, self.classifier.record.thresholds)
-        single = self.decide(digit, probabilities[0], rejects[0], accept_at)
+        single = self.decide(digit, probabilities[0], rejects[0], timings, accept_at)
+        assert single.probabilities is not None  # a digit has some
         box = fields.place(found, found.box)
-        return fields.of_one_digit(probabilities[0], single.reject, single.decision, single.reasons, box)
+        return fields.of_one_digit(single.probabilities, single.reject, single.decision, single.reasons, box)
 
     def _accept_at(self, asked: _Asked, thresholds: Mapping[str, Threshold | None]) -> float:
         """Least confidence to accept at: as the call says, else as this reader, else the record's for the default."""

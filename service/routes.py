@@ -146,7 +146,7 @@ async def _read_one(request: Request, state: State, ticket: Ticket, options: Rea
     waiting = perf_counter()
     probabilities, reject, timings.infer = await state.batcher.predict(digit.pixels)
     timings.queue = perf_counter() - waiting - timings.infer
-    return reader.decide(digit, probabilities, reject, accept_at)
+    return reader.decide(digit, probabilities, reject, timings, accept_at)
 
 
 async def _read_field(

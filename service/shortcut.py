@@ -164,7 +164,7 @@ class Shortcut:
             timings.infer = seconds
             # Since it was received, what was not spent on itself was spent waiting.
             timings.queue = started - request.received - timings.decode - timings.normalize
-            self._answer(request, self.state.reader.decide(digit, row, reject))
+            self._answer(request, self.state.reader.decide(digit, row, reject, timings))
 
     def _answer(self, request: Waiting, reading: Reading) -> None:
         state = self.state

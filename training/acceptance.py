@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from service.classifier import DigitClassifier
 from service.decisions import DEFAULT_TARGET_ERROR, TARGET_ERRORS, Decision, Reason, accept_at_for
 from service.errors import ServiceError
-from service.reader import Digit, Reader, Reading
+from service.reader import Digit, Reader, Reading, Timings
 from training.data import Dataset, Digits
 from training.errors import DataError
 from training.evaluate import (
@@ -189,7 +189,7 @@ def measure_cost(classifier: DigitClassifier, test: Digits) -> dict[str, float]:
     digit = Digit(test.images[0], frozenset())
     [probabilities], [reject] = classifier.predict(test.images[:1])
     calls = {
-        "decide": lambda: [reader.decide(digit, probabilities, reject) for _ in range(_DECISIONS)],
+        "decide": lambda: [reader.decide(digit, probabilities, reject, Timings()) for _ in range(_DECISIONS)],
         "read": lambda: reader.read([picture]),
     }
     seconds = measure_in_turns(calls, COST_ROUNDS)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.classifier import UNSURE, look_again
 from service.decisions import (
     DEFAULT_DOUBT_AT,
     REJECT_AT,
@@ -29,6 +30,8 @@ from training.runs import Run
 TEMPERATURES = (0.05, 20.0)
 # What the temperature is fitted on: nobody knows beforehand how clean the pictures will be.
 FITTED_ON = ("clean", "corrupted")
+# Parts that were put where they stand by the service's normalisation or as it does.
+PLACED = ("drawn", "cells")
 # Steps from the best temperature to none.
 HOLDING_BACK = 21
 # Shares of held-out digits that may be doubted, and of negatives that may not be.
@@ -65,6 +68,19 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1) == self.labels, np.bool_)
 
 
+def looked_again(model: Any, temperature: float, images: NDArray[np.uint8], answers: Answers) -> Answers:
+    """The answers that the service gives: where the network is unsure, it looks at other placements too."""
+
+    def predict(digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return apply_temperature(predict_logits(model, digits), temperature)
+
+    probabilities, reject = answers.probabilities.copy(), answers.reject.copy()
+    for index in np.flatnonzero(answers.confidence < UNSURE):
+        _, *seen = look_again(predict, images[index], probabilities[index], reject[index])
+        probabilities[index], reject[index] = seen
+    return Answers(probabilities, reject, answers.labels)
+
+
 def make_material(dataset: Dataset) -> Material:
     """Draw once what several runs can be calibrated on, from the digits held out."""
     held_out = dataset.validation
@@ -85,6 +101,8 @@ def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
         {name: Answers(*apply_temperature(logits[name], each), labels[name]) for name in logits}
         for each in (1.0, temperature)
     )
+    for name in PLACED:
+        after[name] = looked_again(model, temperature, material.parts[name].images, after[name])
     negatives = apply_temperature(predict_logits(model, material.negatives), temperature)[1]
     doubt_at = choose_doubt(after["clean"].reject, negatives) if run.recipe.classes == 11 else DEFAULT_DOUBT_AT
     thresholds = fit_thresholds(after, doubt_at)

@@ -57,13 +57,19 @@ class Stock:
     cells: Digits
 
 
+def make_stock(digits: Digits, size: int = STOCK_SIZE) -> Stock:
+    """Digits, negatives and cells, `size` of each, drawn when they are first asked for, and as many of MNIST scanned again."""
+    return _draw_stock(digits, size)
+
+
+# Behind a function, since its calls with and without the default would be two.
 @lru_cache(maxsize=1)
-def make_stock(digits: Digits, size: int = STOCK_SIZE, seed: int = STOCK_SEED) -> Stock:
-    """Draw `size` digits, negatives and cells, and scan as many of MNIST's digits again, on all cores.
+def _draw_stock(digits: Digits, size: int) -> Stock:
+    """Draw on all cores.
 
     Each portion has random numbers of its own, so what is drawn does not depend on how many cores there are.
     """
-    keys = [(seed, start, min(_PORTION, size - start)) for start in range(0, size, _PORTION)]
+    keys = [(STOCK_SEED, start, min(_PORTION, size - start)) for start in range(0, size, _PORTION)]
     if len(keys) == 1:
         return _draw_portion(digits, *keys[0])
     # Started afresh: TensorFlow, which may run here already, does not survive a fork.

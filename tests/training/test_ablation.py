@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from service.classifier import DigitClassifier
+from service.reader import Reader
 from service.settings import released_model
 from tests import pictures
 from tests.conftest import ROOT
@@ -74,7 +76,30 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize("step", STEPS)
+def unsure() -> Image.Image:
+    """Half a 7, half a 4, with a mark beside it."""
+    picture = draw_digit(7, 120, height=0.6)
+    picture.paste(40, (40, 62, 74, 68))
+    return picture
+
+
+def test_a_look_at_other_places_can_be_switched_off() -> None:
+    asked = []
+
+    class Counting(DigitClassifier):
+        def predict(self, digits):
+            asked.append(len(digits))
+            return np.full((len(digits), 10), 0.1, np.float32), np.zeros(len(digits), np.float32)
+
+    released = DigitClassifier.load(released_model())
+    reader, picture = Reader(Counting(released._session, released.record)), encode(unsure())
+    reader.read([picture])
+    with without("look at other places where it is unsure"):
+        reader.read([picture])
+    assert asked == [1, 5, 1]
+
+
+@pytest.mark.parametrize("step", SHOWN)
 def test_a_step_that_is_off_changes_what_it_was_made_for(step: str) -> None:
     picture = encode(SHOWN[step]())
     before = normalise_as_served(picture)

@@ -32,6 +32,24 @@ def test_a_stock_holds_each_kind(digits):
     assert set(stock.drawn.labels) == set(range(10))
 
 
+def test_a_stock_is_drawn_once(digits):
+    assert make_stock(digits, 60) is make_stock(digits, size=60)
+
+
+def test_a_stock_drawn_by_several_processes_is_the_same(digits, monkeypatch):
+    monkeypatch.setattr(curriculum, "_PORTION", 25)
+    curriculum._draw_stock.cache_clear()
+    stock = make_stock(digits, 60)
+    portions = [
+        curriculum._draw_portion(digits, curriculum.STOCK_SEED, *each) for each in ((0, 25), (25, 25), (50, 10))
+    ]
+    for kind in fields(stock):
+        images = np.concatenate([getattr(portion, kind.name).images for portion in portions])
+        assert np.array_equal(getattr(stock, kind.name).images, images)
+    monkeypatch.undo()
+    curriculum._draw_stock.cache_clear()
+
+
 def test_an_epoch_has_as_many_pictures_as_there_are_digits(digits, small_stock):
     batches = list(taught(digits, Recipe("ours", classes=11, batch_size=64), np.random.default_rng(1), 0))
     assert [len(labels) for _, labels in batches] == [64, 64, 64, 64, 44]
