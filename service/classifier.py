@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from service.decisions import DEFAULT_DOUBT_AT, Threshold, read_thresholds
 from service.errors import ModelError
-from service.preprocessing import PREPROCESSING_VERSION, SIZE, placed_elsewhere
+from service.preprocessing import PREPROCESSING_VERSION, SIZE
 from service.sessions import open_session
 
 # Bounds the memory of one run; larger batches are cut into pieces.
 MAX_RUN = 64
-# Below this confidence a digit is looked at in other places too.
-UNSURE = 0.9
-
 # Digits uint8 `[N, 28, 28]` -> probabilities float32 `[N, 10]`, reject float32 `[N]`.
 Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -100,40 +97,28 @@ class DigitClassifier:
         return probabilities, reject
 
 
-def look_again(
-    predict: Predict, digit: NDArray[np.uint8], probabilities: NDArray[np.float32], reject: np.float32
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], np.float32]:
-    """Of a digit in several places, the picture uint8 `[28, 28]` whose answer stands for those of all, and that answer.
+def choose(probabilities: NDArray[np.float32], rejects: NDArray[np.float32]) -> int:
+    """Which of many answers about one digit stands for all.
 
-    Sure answers hardly depend on where a digit of MNIST's geometry stands; of the unsure ones, some are righted.
-
-    Args:
-        predict: the network.
-        digit: uint8 `[28, 28]`, with ink in it.
-        probabilities: float32 `[10]`, what the network says of it where it stands.
-        reject: the same, that it is no digit.
-    """
-    elsewhere = placed_elsewhere(digit)
-    others, other_rejects = predict(elsewhere)
-    answers, rejects = np.concatenate([probabilities[np.newaxis], others]), np.append(reject, other_rejects)
-    chosen = _choose(answers, rejects)
-    return (digit, *elsewhere)[chosen], answers[chosen], rejects[chosen]
-
-
-def _choose(probabilities: NDArray[np.float32], rejects: NDArray[np.float32]) -> int:
-    """Which of several answers about one digit stands for all: of those that agree with their mean, the nearest to it.
-
-    So what is told stays the network's answer about one picture, and the digit is the one that most is said for.
+    The digit is the one of which the network is surest, on average over the places, in one of the ways it was found. Of
+    the answers that name it the nearest to the mean of all is told: it stays the network's answer about one picture,
+    and no surer than what speaks against it allows.
 
     Args:
-        probabilities: float32 `[N, 10]`, those of each placement.
-        rejects: float32 `[N]`.
+        probabilities: float32 `[M, N, 10]`, of a digit found in M ways and put in N places each.
+        rejects: float32 `[M, N]`.
+
+    Returns:
+        The index into the M * N answers.
     """
-    answers = np.column_stack([probabilities * (1 - rejects)[:, np.newaxis], rejects]).astype(np.float64)
-    mean = answers.mean(axis=0)
-    agree = probabilities.argmax(axis=1) == mean[:10].argmax()
+    digits = probabilities.astype(np.float64) * (1 - rejects.astype(np.float64))[..., np.newaxis]
+    answers = np.concatenate([digits, rejects[..., np.newaxis]], axis=2)
+    means = answers[..., :10].mean(axis=1)
+    best = means[means.max(axis=1).argmax()].argmax()
+    each = answers.reshape(-1, answers.shape[2])
+    apart = np.abs(each - each.mean(axis=0)).sum(axis=1)
     # No two answers are further apart than 2.
-    return int((np.abs(answers - mean).sum(axis=1) + 2.0 * ~agree).argmin())
+    return int((apart + 2.0 * (each[:, :10].argmax(axis=1) != best)).argmin())
 
 
 def _check_signature(path: Path, session: onnxruntime.InferenceSession) -> None:

@@ -61,10 +61,11 @@ class Digit:
     noticed: set[str] = field(default_factory=set)
 
 
-def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
+def find_digit(mask: Mask, *, framed: bool, cut: bool = True) -> Digit | None:
     """The digit in a mask `[height, width]` of all ink; None where nothing is large enough to be one.
 
-    `framed` says that lines were removed: what is left along the rim is their remains.
+    `framed` says that lines were removed: what is left along the rim is their remains. `cut` allows to cut off
+    neighbours that touch the digit.
     """
     runs = find_runs(mask)
     marks = find_marks(runs)
@@ -73,7 +74,7 @@ def find_digit(mask: Mask, *, framed: bool) -> Digit | None:
     parts = _gather(marks, mask.shape, framed=framed)
     if not parts:
         return None
-    window = _between_neighbours(mask, bounding_box(parts))
+    window = _between_neighbours(mask, bounding_box(parts)) if cut else None
     if window is not None:
         inner = find_digit(mask[:, window], framed=False)
         if inner is not None:

@@ -70,6 +70,18 @@ _FAINT = frozenset({"low_contrast"})
 
 
 @dataclass(frozen=True)
+class Look:
+    """How a picture is looked at. What rules decide at first sight may be decided otherwise at the second."""
+
+    other_sharpness: bool = False  # paper is smoothed where the rules would not, and not where they would
+    cut_neighbours: bool = True
+
+
+FIRST_LOOK = Look()
+OTHER_LOOKS = (Look(other_sharpness=True), Look(cut_neighbours=False))
+
+
+@dataclass(frozen=True)
 class Ink:
     """Ink map of one picture.
 
@@ -86,7 +98,7 @@ class Ink:
     offset: tuple[int, int] = (0, 0)
 
 
-def find_ink(image: Image.Image) -> Ink:
+def find_ink(image: Image.Image, look: Look = FIRST_LOOK) -> Ink:
     """The ink of the one digit in an upright picture of mode "L" or "RGB"."""
     if image.size == TINY:
         tiny = _on_spotless_paper(image)
@@ -96,13 +108,13 @@ def find_ink(image: Image.Image) -> Ink:
     pixels = np.asarray(image)
     unpadded = find_unpadded(pixels)
     if unpadded is not None:
-        inner = find_ink(image.crop(unpadded))
+        inner = find_ink(image.crop(unpadded), look)
         return replace(inner, offset=(inner.offset[0] + unpadded[0], inner.offset[1] + unpadded[1]))
-    ink = _look(image, pixels)
+    ink = _look(image, pixels, look)
     if ink.box is None or ink.scale == 1 or _longer(ink.box) >= FINE_SIDE:
         return ink
     left, top, right, bottom = _around(ink.box, ink.scale, image.size)
-    fine = _look(image.crop((left, top, right, bottom)), pixels[top:bottom, left:right])
+    fine = _look(image.crop((left, top, right, bottom)), pixels[top:bottom, left:right], look)
     if fine.box is None:
         return ink
     return replace(fine, noticed=(fine.noticed - {"cut_off"}) | ink.noticed, offset=(left, top))
@@ -146,7 +158,7 @@ def _around(box: Box, scale: int, size: tuple[int, int]) -> Box:
     return left, top, right, bottom
 
 
-def _look(image: Image.Image, pixels: NDArray[np.uint8]) -> Ink:
+def _look(image: Image.Image, pixels: NDArray[np.uint8], look: Look) -> Ink:
     """The ink of the digit, at the scale at which the longer side is at most WORK_SIDE; `pixels` are the picture's."""
     scale = -(-max(image.size) // WORK_SIDE)
     if scale > 1:
@@ -154,25 +166,27 @@ def _look(image: Image.Image, pixels: NDArray[np.uint8]) -> Ink:
         pixels = np.asarray(image)
     cell = find_surrounded(pixels)
     if cell is None:
-        ink = _find_digit_ink(*_residue_and_threshold(image, pixels))
+        ink = _find_digit_ink(*_residue_and_threshold(image, pixels, look), look)
         return ink if scale == 1 else replace(ink, scale=scale)
     left, top, right, bottom = cell
-    residue, threshold = _residue_and_threshold(image.crop(cell), pixels[top:bottom, left:right])
-    return replace(_in_surround(residue, threshold, image.size, cell), scale=scale)
+    residue, threshold = _residue_and_threshold(image.crop(cell), pixels[top:bottom, left:right], look)
+    return replace(_in_surround(residue, threshold, image.size, cell, look), scale=scale)
 
 
-def _residue_and_threshold(paper: Image.Image, pixels: NDArray[np.uint8]) -> tuple[Residue, float | None]:
+def _residue_and_threshold(
+    paper: Image.Image, pixels: NDArray[np.uint8], look: Look = FIRST_LOOK
+) -> tuple[Residue, float | None]:
     """The residue, and the level beyond which it is ink; None where all of it is paper."""
     residue = find_residue(paper, pixels)
     otsu = threshold_otsu(residue.counts)
-    if _is_cluttered(residue, otsu[0]):
+    if _is_cluttered(residue, otsu[0]) != look.other_sharpness:
         smooth = paper.filter(SMOOTH)
         residue = find_residue(smooth, np.asarray(smooth))
         otsu = threshold_otsu(residue.counts)
     return residue, _ink_threshold(residue, *otsu)
 
 
-def _in_surround(residue: Residue, threshold: float | None, size: tuple[int, int], cell: Box) -> Ink:
+def _in_surround(residue: Residue, threshold: float | None, size: tuple[int, int], cell: Box, look: Look) -> Ink:
     """The ink of the digit in a cell with something put around it.
 
     Strokes along the cell's rim are no lines, since whoever put something there cut the cell out along its writing;
@@ -182,7 +196,7 @@ def _in_surround(residue: Residue, threshold: float | None, size: tuple[int, int
     sheet, threshold, noticed = _without_lines(residue.put_on(size, cell), threshold)
     levels = sheet.levels[top:bottom, left:right]
     within = Residue(levels, count_levels(levels), residue.grain)
-    ink = _blank(within, noticed) if threshold is None else _among_others(within, threshold, noticed)
+    ink = _blank(within, noticed) if threshold is None else _among_others(within, threshold, noticed, look)
     density = np.zeros_like(sheet.levels)
     density[top:bottom, left:right] = ink.density
     box = ink.box and (ink.box[0] + left, ink.box[1] + top, ink.box[2] + left, ink.box[3] + top)
@@ -227,7 +241,7 @@ def _is_cluttered(residue: Residue, threshold: int) -> bool:
     return residue.counts.above(max(threshold // 3 - 1, 0)) - beyond > MAX_BETWEEN * beyond
 
 
-def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
+def _find_digit_ink(residue: Residue, threshold: float | None, look: Look) -> Ink:
     """The ink of the digit, by the shortest way: one mark alone, one in a frame, or one among lines and others."""
     noticed: frozenset[str] = frozenset()
     ink = _single(residue, threshold, noticed)
@@ -241,7 +255,7 @@ def _find_digit_ink(residue: Residue, threshold: float | None) -> Ink:
             return ink
     residue, threshold, removed = _without_lines(residue, threshold)
     noticed |= removed
-    return _blank(residue, noticed) if threshold is None else _among_others(residue, threshold, noticed)
+    return _blank(residue, noticed) if threshold is None else _among_others(residue, threshold, noticed, look)
 
 
 def _without_lines(residue: Residue, threshold: float | None) -> tuple[Residue, float | None, frozenset[str]]:
@@ -258,10 +272,10 @@ def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:
     return Ink(np.zeros_like(residue.levels), noticed | {"blank"})
 
 
-def _among_others(residue: Residue, threshold: float, noticed: frozenset[str]) -> Ink:
+def _among_others(residue: Residue, threshold: float, noticed: frozenset[str], look: Look) -> Ink:
     """The ink of the digit among neighbours, specks and shadows."""
     cut = _stroke_threshold(residue.counts, threshold)
-    digit = find_digit(residue.levels > cut, framed="line_removed" in noticed)
+    digit = find_digit(residue.levels > cut, framed="line_removed" in noticed, cut=look.cut_neighbours)
     if digit is None:
         return _blank(residue, noticed)
     level = float(residue.levels[digit.mask].mean())

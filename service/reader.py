@@ -3,9 +3,9 @@
 The routes, the command line and training's evaluation all come through here, so what is measured is what is served.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service import decisions, fields, images, ink, preprocessing
-from service.classifier import UNSURE, DigitClassifier, look_again
+from service.classifier import DigitClassifier, Predict, choose
 from service.columns import ColumnReader
 from service.decisions import Decision, Reason, Threshold
 from service.errors import InvalidImage, ServiceError
@@ -58,17 +58,41 @@ class Timings:
 class Digit:
     """A normalised digit, ready for the network: uint8 `[28, 28]`, and what was noticed on the way to it.
 
-    `placed` says that it was put where it stands by the normalisation, and may be looked at elsewhere too.
+    `picture` gives the picture that it was found in, if it may be looked at again; what came normalised may not.
     """
 
     pixels: NDArray[np.uint8]
     noticed: frozenset[str]
-    placed: bool = False
+    picture: Callable[[], Image.Image] | None = None
 
 
-def _normalize(found: ink.Ink) -> "Digit | Reading":
+def _normalize(found: ink.Ink, picture: Callable[[], Image.Image]) -> "Digit | Reading":
     pixels = preprocessing.normalize(found)
-    return _BLANK if pixels is None else Digit(pixels, found.noticed, placed=pixels is not found.density)
+    if pixels is None:
+        return _BLANK
+    return Digit(pixels, found.noticed, None if pixels is found.density else picture)
+
+
+def look_again(predict: Predict, digit: Digit) -> tuple[Digit, NDArray[np.float32], np.float32]:
+    """A digit that the network is not sure of, found in other ways too and put in other places, and the answer.
+
+    What rules decided at first sight, how grainy the paper is and where a neighbour ends, the network may know better.
+
+    Args:
+        predict: the network.
+        digit: one with a picture.
+    """
+    assert digit.picture is not None
+    image = digit.picture()
+    others = [_normalize(ink.find_ink(image, look), digit.picture) for look in ink.OTHER_LOOKS]
+    found = [digit, *(other for other in others if isinstance(other, Digit))]
+    places = np.stack([np.stack([each.pixels, *preprocessing.placed_elsewhere(each.pixels)]) for each in found])
+    ways, count, *_ = places.shape
+    pictures = places.reshape(ways * count, *places.shape[2:])
+    probabilities, rejects = predict(pictures)
+    chosen = choose(probabilities.reshape(ways, count, -1), rejects.reshape(ways, count))
+    seen = Digit(pictures[chosen], found[chosen // count].noticed)
+    return seen, probabilities[chosen], rejects[chosen]
 
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
@@ -87,6 +111,9 @@ SQUARE = 1.35
 # What is no digit there is several from this confidence on. Of two digits in a square picture nine in ten are read so, and
 # hardly a drawing of something else.
 SEVERAL = 0.9
+
+# Below this confidence the picture is looked at again.
+UNSURE = 0.9
 
 Source = bytes | images.Page | Digit | ServiceError
 
@@ -146,7 +173,7 @@ class Reader:
         finally:
             decoded = perf_counter()
             timings.decode += decoded - started
-        digit = _normalize(ink.find_ink(image))
+        digit = _normalize(ink.find_ink(image), partial(images.decode, source, max_pixels=self.max_pixels))
         timings.normalize += perf_counter() - decoded
         return digit
 
@@ -161,10 +188,9 @@ class Reader:
         """The second half of the way: what the network said of a digit, and what may be done with it."""
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
-        if confidence < UNSURE and digit.placed:
+        if confidence < UNSURE and digit.picture is not None:
             started = perf_counter()
-            seen = look_again(self.classifier.predict, digit.pixels, probabilities, reject)
-            digit, probabilities, reject = Digit(seen[0], digit.noticed), *seen[1:]
+            digit, probabilities, reject = look_again(self.classifier.predict, digit)
             best = int(probabilities.argmax())
             confidence = float(probabilities[best])
             timings.infer += perf_counter() - started
@@ -266,7 +292,7 @@ class Reader:
     def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict, timings: Timings) -> FieldReading:
         """What `read` answers for the picture, as the reading of a field."""
         found = ink.find_ink(image)
-        digit = _normalize(found)
+        digit = _normalize(found, lambda: image)
         if isinstance(digit, Reading) or found.box is None:
             return fields.BLANK
         probabilities, rejects = predict(digit.pixels[np.newaxis])

@@ -70,7 +70,7 @@ STEPS: dict[str, Mapping[str, Any]] = {
     "second, closer look": {"service.ink.FINE_SIDE": 0},
     "stroke width": {"service.preprocessing._bring_to_width": _same},
     "centre of mass": {"service.preprocessing._centre_of_mass": _box_middle},
-    "look at other places where it is unsure": {"service.reader.UNSURE": 0.0},
+    "second look where the network is unsure": {"service.reader.UNSURE": 0.0},
 }
 
 
@@ -102,7 +102,7 @@ def contend(
 
 
 def _as_digit(pixels: NDArray[np.uint8] | None) -> Digit:
-    return Digit(np.zeros((28, 28), np.uint8) if pixels is None else pixels, frozenset(), placed=True)
+    return Digit(np.zeros((28, 28), np.uint8) if pixels is None else pixels, frozenset())
 
 
 def count_errors(reader: Reader, pictures: PictureSet, sources: Sequence[Source]) -> int:

@@ -7,12 +7,13 @@ goes into the exported graph; the thresholds go into the file's metadata.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from service.classifier import UNSURE, look_again
 from service.decisions import (
     DEFAULT_DOUBT_AT,
     REJECT_AT,
@@ -20,6 +21,7 @@ from service.decisions import (
     Threshold,
     wilson_upper,
 )
+from service.reader import UNSURE, Digit, look_again
 from training.data import Dataset, Digits
 from training.evaluate import brier_score, negative_log_likelihood
 from training.mixture import make_mixed_negatives, make_mixture
@@ -30,8 +32,6 @@ from training.runs import Run
 TEMPERATURES = (0.05, 20.0)
 # What the temperature is fitted on: nobody knows beforehand how clean the pictures will be.
 FITTED_ON = ("clean", "corrupted")
-# Parts that were put where they stand by the service's normalisation or as it does.
-PLACED = ("drawn", "cells")
 # Steps from the best temperature to none.
 HOLDING_BACK = 21
 # Shares of held-out digits that may be doubted, and of negatives that may not be.
@@ -40,9 +40,13 @@ DOUBTED_DIGITS = NOT_DOUBTED_NEGATIVES = 0.01
 
 @dataclass(frozen=True)
 class Material:
-    """What runs are calibrated on: parts of digits by name, negatives uint8 `[N, 28, 28]`, and where the digits are from."""
+    """What runs are calibrated on: parts of digits by name, negatives uint8 `[N, 28, 28]`, and where the digits are from.
+
+    `cells` are the pictures that those of the part of this name were read from.
+    """
 
     parts: Mapping[str, Digits]
+    cells: Sequence[NDArray[np.uint8]]
     negatives: NDArray[np.uint8]
     origin: Mapping[str, Any]
 
@@ -68,23 +72,25 @@ class Answers:
         return np.asarray(self.probabilities.argmax(axis=1) == self.labels, np.bool_)
 
 
-def looked_again(model: Any, temperature: float, images: NDArray[np.uint8], answers: Answers) -> Answers:
-    """The answers that the service gives: where the network is unsure, it looks at other placements too."""
+def looked_again(model: Any, temperature: float, material: Material, answers: Answers) -> Answers:
+    """The answers about cells as the service gives them: where the network is unsure, it looks at the picture again."""
 
     def predict(digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return apply_temperature(predict_logits(model, digits), temperature)
 
     probabilities, reject = answers.probabilities.copy(), answers.reject.copy()
-    for index in np.flatnonzero(answers.confidence < UNSURE):
-        _, *seen = look_again(predict, images[index], probabilities[index], reject[index])
-        probabilities[index], reject[index] = seen
+    for index in np.flatnonzero(answers.confidence < UNSURE).tolist():
+        picture = partial(Image.fromarray, material.cells[index])
+        digit = Digit(material.parts["cells"].images[index], frozenset(), picture)
+        _, probabilities[index], reject[index] = look_again(predict, digit)
     return Answers(probabilities, reject, answers.labels)
 
 
 def make_material(dataset: Dataset) -> Material:
     """Draw once what several runs can be calibrated on, from the digits held out."""
     held_out = dataset.validation
-    return Material(make_mixture(held_out), make_mixed_negatives(held_out), dataset.origin)
+    mixture = make_mixture(held_out)
+    return Material(mixture.parts, mixture.cells, make_mixed_negatives(held_out), dataset.origin)
 
 
 def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
@@ -101,8 +107,7 @@ def calibrate_run(run: Run, material: Material) -> dict[str, Any]:
         {name: Answers(*apply_temperature(logits[name], each), labels[name]) for name in logits}
         for each in (1.0, temperature)
     )
-    for name in PLACED:
-        after[name] = looked_again(model, temperature, material.parts[name].images, after[name])
+    after["cells"] = looked_again(model, temperature, material, after["cells"])
     negatives = apply_temperature(predict_logits(model, material.negatives), temperature)[1]
     doubt_at = choose_doubt(after["clean"].reject, negatives) if run.recipe.classes == 11 else DEFAULT_DOUBT_AT
     thresholds = fit_thresholds(after, doubt_at)

@@ -53,26 +53,34 @@ class Layout:
 
 def make_cells(digits: Digits, count: int, rng: Generator) -> Digits:
     """`count` cells with a digit in each, read: images in MNIST's geometry, with their labels."""
+    return make_cell_pictures(digits, count, rng)[1]
+
+
+def make_cell_pictures(digits: Digits, count: int, rng: Generator) -> tuple[list[Image], Digits]:
+    """The same, and before them the cells themselves, grey pictures uint8 `[height, width]`."""
     return _collect([_make_cell(_write_digit, digits, rng) for _ in range(count)])
 
 
 def make_negative_cells(digits: Digits, count: int, rng: Generator) -> Digits:
     """`count` cells with writing that is no digit, read; all are labelled `NOT_A_DIGIT`."""
-    return _collect([_make_cell(_write_negative, digits, rng) for _ in range(count)])
+    return _collect([_make_cell(_write_negative, digits, rng) for _ in range(count)])[1]
 
 
-def _collect(cells: list[tuple[Image, int]]) -> Digits:
-    return Digits(np.stack([image for image, _ in cells]), np.array([label for _, label in cells], np.uint8))
+def _collect(cells: list[tuple[Image, Image, int]]) -> tuple[list[Image], Digits]:
+    pictures, images, labels = zip(*cells, strict=True)
+    return list(pictures), Digits(np.stack(images), np.array(labels, np.uint8))
 
 
-def _make_cell(write: Write, digits: Digits, rng: Generator) -> tuple[Image, int]:
+def _make_cell(write: Write, digits: Digits, rng: Generator) -> tuple[Image, Image, int]:
+    """A picture, what is read from it, and the label."""
     while True:
         canvas, label = write(digits, rng)
-        read = read_cell(draw_cell(canvas, digits, rng))
+        picture = draw_cell(canvas, digits, rng)
+        read = read_cell(picture)
         if read is None or likeness(read, to_mnist(canvas)) < LEAST_LIKENESS:
             continue
         if label != NOT_A_DIGIT or not is_thin_upright(read):
-            return read, label
+            return picture, read, label
 
 
 def read_cell(picture: Image) -> Image | None:

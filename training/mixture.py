@@ -4,10 +4,13 @@ MNIST's own pictures are cleaner than any form, and thresholds chosen on them al
 Nothing here is trained on: the writers are held out, and the drawings are other ones than those of the training.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from training.cells import make_cells, make_negative_cells
+from training.cells import make_cell_pictures, make_negative_cells
 from training.corruptions import CORRUPTIONS, corrupt
 from training.data import Digits
 from training.drawing import draw_digits
@@ -20,16 +23,29 @@ SEED = 2026
 NEGATIVES, NEGATIVE_CELLS = 0.5, 0.25
 
 
-def make_mixture(held_out: Digits, seed: int = SEED) -> dict[str, Digits]:
-    """The parts by name, each so large as its share says; every digit comes in several of them."""
+@dataclass(frozen=True)
+class Mixture:
+    """The parts by name, each so large as its share says; every digit comes in several of them.
+
+    `cells` are the pictures, uint8 `[height, width]`, that those of the part of this name were read from.
+    """
+
+    parts: Mapping[str, Digits]
+    cells: Sequence[NDArray[np.uint8]]
+
+
+def make_mixture(held_out: Digits, seed: int = SEED) -> Mixture:
+    """What thresholds are chosen on, made of digits held out."""
     n = len(held_out)
     drawn, labels = draw_digits(SHARES["drawn"] * n, np.random.default_rng([seed, 1]))
-    return {
+    pictures, cells = make_cell_pictures(held_out, SHARES["cells"] * n, np.random.default_rng([seed, 2]))
+    parts = {
         "clean": held_out,
         "corrupted": corrupt_each(held_out, seed),
         "drawn": Digits(drawn, labels),
-        "cells": make_cells(held_out, SHARES["cells"] * n, np.random.default_rng([seed, 2])),
+        "cells": cells,
     }
+    return Mixture(parts, pictures)
 
 
 def corrupt_each(digits: Digits, seed: int = SEED) -> Digits:

@@ -1,33 +1,22 @@
-"""Where the network is unsure of a digit that was put where it stands, it is asked about other places too."""
-
-from dataclasses import replace
+"""Where the network is unsure of a digit, the picture is looked at again: in other ways, in other places."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from service.classifier import UNSURE, DigitClassifier, look_again
+from service import ink
+from service.classifier import DigitClassifier, choose
+from service.columns import ColumnReader
 from service.preprocessing import placed_elsewhere
 from service.reader import Digit, Reader, Timings
-from service.settings import released_model
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    return DigitClassifier.load(released_model())
+from service.settings import released_field_model, released_model
+from tests import pictures
+from tests.service.drawings import draw_digit, encode, with_grain
 
 
 def a_digit(top: int, left: int, height: int = 6, width: int = 3) -> np.ndarray:
     digit = np.zeros((28, 28), np.uint8)
     digit[top : top + height, left : left + width] = 200
-    return digit
-
-
-def a_hybrid() -> np.ndarray:
-    """Half of one digit's shape, half of another's: nothing that could be read surely."""
-    digit = np.zeros((28, 28), np.uint8)
-    digit[4:24, 16:19] = 255
-    digit[4:7, 10:18] = 160
-    digit[12:14, 9:17] = 130
     return digit
 
 
@@ -48,58 +37,120 @@ def test_no_ink_is_pushed_out():
         assert (placed_elsewhere(digit).sum(axis=(1, 2)) == digit.sum()).all()
 
 
-def as_network(answers: dict[int, tuple[int, float]]):
-    """A network that tells, by the column in which ink begins, a digit and how sure it is of it."""
-
-    def predict(digits):
-        told = [answers[int(np.flatnonzero(digit.any(axis=0))[0])] for digit in digits]
-        rows = [[sure if each == digit else (1 - sure) / 9 for each in range(10)] for digit, sure in told]
-        return np.array(rows, np.float32), np.zeros(len(digits), np.float32)
-
-    return predict
+def answers(*ways: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each way of looking, in each place, a digit and how sure the network is of it."""
+    probabilities = [
+        [[sure if each == digit else (1 - sure) / 9 for each in range(10)] for digit, sure in places] for places in ways
+    ]
+    return np.array(probabilities, np.float32), np.zeros((len(ways), len(ways[0])), np.float32)
 
 
-def test_the_answer_is_one_that_agrees_with_most():
-    digit = a_digit(11, 9)
-    # Where it stands, a pixel up and one down it is a 9; to the left, to the right and in the middle a 4.
-    most_say_4 = as_network({9: (9, 0.5), 8: (4, 0.7), 10: (4, 0.8), 12: (4, 0.9)})
-    most_say_9 = as_network({9: (9, 0.8), 8: (4, 0.5), 10: (4, 0.6), 12: (4, 0.7)})
-    for network, expected in ((most_say_4, 4), (most_say_9, 9)):
-        probabilities, rejects = network(digit[np.newaxis])
-        pixels, seen, reject = look_again(network, digit, probabilities[0], rejects[0])
-        assert seen.argmax() == expected
-        assert reject == 0
-        assert np.array_equal(network(pixels[np.newaxis])[0][0], seen)
+def test_the_digit_is_the_one_that_one_way_of_looking_is_surest_of():
+    probabilities, rejects = answers([(9, 0.5), (9, 0.5), (4, 0.4)], [(4, 0.8), (4, 0.9), (4, 0.6)])
+    chosen = choose(probabilities, rejects)
+    assert probabilities.reshape(-1, 10)[chosen].argmax() == 4
 
 
-def test_what_is_told_is_what_the_network_says_of_the_picture_told(classifier):
-    digit = Digit(a_hybrid(), frozenset(), placed=True)
-    probabilities, rejects = classifier.predict(digit.pixels[np.newaxis])
-    assert probabilities.max() < UNSURE
-    timings = Timings()
-    reading = Reader(classifier).decide(digit, probabilities[0], rejects[0], timings)
-    again, again_rejects = classifier.predict(reading.pixels[np.newaxis])
-    assert np.array_equal(again[0], reading.probabilities)
-    assert float(again_rejects[0]) == reading.reject
-    assert reading.digit == reading.probabilities.argmax()
+def test_what_speaks_against_it_makes_the_answer_less_sure():
+    agreeing = answers([(4, 0.6), (4, 0.8), (4, 0.95)])
+    doubted = answers([(4, 0.6), (4, 0.8), (4, 0.95)], [(9, 0.5), (9, 0.5), (9, 0.5)])
+    sure, unsure = (
+        probabilities.reshape(-1, 10)[choose(probabilities, rejects)].max()
+        for probabilities, rejects in (agreeing, doubted)
+    )
+    assert unsure < sure
+
+
+def test_what_is_likely_no_digit_has_no_say():
+    probabilities, rejects = answers([(4, 0.7), (4, 0.7)], [(9, 0.99), (9, 0.99)])
+    rejects[1] = 0.9
+    assert probabilities.reshape(-1, 10)[choose(probabilities, rejects)].argmax() == 4
+
+
+class Doubtful(DigitClassifier):
+    """The released network, half as sure of everything as it is; notes how many pictures it is asked about."""
+
+    def __init__(self, session, record) -> None:
+        super().__init__(session, record)
+        self.asked: list[int] = []
+
+    def predict(self, digits):
+        self.asked.append(len(digits))
+        probabilities, rejects = super().predict(digits)
+        return np.float32(0.5) * probabilities + np.float32(0.05), rejects
+
+
+@pytest.fixture
+def doubtful():
+    return Doubtful.load(released_model())
+
+
+SEVEN = encode(draw_digit(7))
+
+
+def test_what_is_told_is_what_the_network_says_of_the_picture_told(doubtful):
+    reader, timings = Reader(doubtful), Timings()
+    [reading] = reader.read([SEVEN], timings=timings)
+    assert doubtful.asked == [1, 18]
+    [again], [again_reject] = doubtful.predict(reading.pixels[np.newaxis])
+    assert np.array_equal(again, reading.probabilities)
+    assert float(again_reject) == reading.reject
+    assert reading.digit == reading.probabilities.argmax() == 7
     assert timings.infer > 0
 
 
-def test_sure_digits_and_those_that_came_normalised_are_not_looked_at_again(classifier):
-    asked = []
+def test_an_answer_depends_on_no_other(doubtful):
+    reader = Reader(doubtful)
+    [alone] = reader.read([SEVEN])
+    for company in ([SEVEN, SEVEN], [encode(draw_digit(4)), SEVEN]):
+        reading = reader.read(company)[-1]
+        assert np.array_equal(reading.probabilities, alone.probabilities)
+        assert np.array_equal(reading.pixels, alone.pixels)
 
-    def predict(digits):
-        asked.append(len(digits))
-        return classifier.predict(digits)
 
-    class Counting(DigitClassifier):
-        def predict(self, digits):
-            return predict(digits)
+def test_what_came_normalised_is_not_looked_at_again(doubtful):
+    mnists = np.zeros((28, 28), np.uint8)
+    mnists[4:24, 12:16] = 255
+    mnists[13:15, 8:20] = 255
+    Reader(doubtful).read([Digit(mnists, frozenset())])
+    Reader(doubtful).read([encode(Image.fromarray(mnists))])
+    assert doubtful.asked == [1, 1]
 
-    reader = Reader(Counting(classifier._session, classifier.record))
-    sure = a_digit(4, 13, height=20)
-    unsure = Digit(a_hybrid(), frozenset())
-    reader.read([Digit(sure, frozenset(), placed=True), unsure])
-    assert asked == [2]
-    reader.read([replace(unsure, placed=True)])
-    assert asked == [2, 1, 5]
+
+def test_a_sure_answer_is_not_looked_at_again(doubtful, monkeypatch):
+    monkeypatch.setattr("service.reader.UNSURE", 0.5)
+    Reader(doubtful).read([SEVEN])
+    assert doubtful.asked == [1]
+
+
+def test_a_field_of_one_digit_is_looked_at_again_too(doubtful):
+    reader = Reader(doubtful, ColumnReader.load(released_field_model()))
+    [alone], field = reader.read([SEVEN]), reader.read_field(SEVEN)
+    assert doubtful.asked == [1, 18] * 2
+    assert field.text == str(alone.digit)
+    assert field.digits[0].confidence == pytest.approx(alone.confidence)
+
+
+def test_paper_is_smoothed_where_it_was_not(monkeypatch):
+    smoothed = []
+    monkeypatch.setattr(ink, "SMOOTH", type(ink.SMOOTH)(1.0))
+    monkeypatch.setattr(Image.Image, "filter", lambda self, how: smoothed.append(how) or self)
+    for noise, expected in ((0, [0, 1, 0]), (12, [1, 0, 1])):
+        picture = with_grain(draw_digit(5, ink=150), noise) if noise else draw_digit(5)
+        counted = []
+        for look in (ink.FIRST_LOOK, *ink.OTHER_LOOKS):
+            smoothed.clear()
+            ink.find_ink(picture, look)
+            counted.append(len(smoothed))
+        assert counted == expected
+
+
+def test_neighbours_are_left_where_they_were_cut_off():
+    sheet = Image.new("L", (200, 100), 250)
+    for left in (11, 89, 50):
+        sheet.paste(pictures.draw(0, 100, pen=0.1).crop((29, 0, 71, 100)), (left + 29, 0))
+    picture = sheet.crop((65, 5, 135, 95))
+    cut, _, whole = (ink.find_ink(picture, look).box for look in (ink.FIRST_LOOK, *ink.OTHER_LOOKS))
+    assert cut is not None
+    assert whole is not None
+    assert whole[2] - whole[0] > cut[2] - cut[0]
