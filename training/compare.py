@@ -7,6 +7,7 @@ number of comparisons (S. Holm, "A simple sequentially rejective multiple test p
 """
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from training.architectures import ARCHITECTURES
 from training.baselines import BASELINES
 from training.errors import RunError
+from training.export import export_untrained
 from training.latency import ROUNDS, measure_latency
 from training.recipe import Recipe
-from training.runs import FORMAT, Run, write_json
+from training.runs import FORMAT, Run, machine, write_json
 
 Record = dict[str, Any]
 
@@ -130,30 +132,34 @@ def name_of(record: Record) -> str:
 def time_records(
     folder: Path, runs: Path, images: NDArray[np.uint8], rounds: int = ROUNDS
 ) -> dict[str, dict[str, float]]:
-    """Measure the exported graphs of all recorded runs in turns and note it in their records.
+    """Measure the graphs of all recorded networks in turns, and note it in their records with the processor.
 
-    Of a run whose graph is not there any more, the time measured before is struck out: it cannot be compared with these.
+    In place of a run whose graph is not there any more stands the graph of the same network with other weights, on which
+    time does not depend. Of an ensemble, the time measured before is struck out then: it cannot be compared with these.
 
     Returns:
-        Microseconds per image by run and size of batch, of the runs whose graphs are there.
-
-    Raises:
-        RunError: none of the recorded runs has its graph in the folder of runs.
+        Microseconds per image by run and size of batch.
     """
-    graphs = {
-        path.stem: graph
-        for path in sorted(folder.glob("*.json"))
-        if (graph := Run(runs / path.stem).onnx_path).is_file()
-    }
-    if not graphs:
-        raise RunError(f"none of the runs recorded in {folder} has an exported graph in {runs}")
-    measured = measure_latency(graphs, images, rounds)
-    for path in sorted(folder.glob("*.json")):
-        record = _read_record(path)
-        if path.stem in measured:
-            write_json(path, record | {"latency": measured[path.stem]})
-        elif "export" in record and record.pop("latency", None):
-            write_json(path, record)
+    records = {path: _read_record(path) for path in sorted(folder.glob("*.json"))}
+    networks = {path: record for path, record in records.items() if "export" in record}
+    with tempfile.TemporaryDirectory() as scratch:
+        graphs, built = {}, dict[str, Path]()
+        for path, record in networks.items():
+            recipe = Recipe.from_json(record["recipe"])
+            graph = Run(runs / path.stem).onnx_path
+            if not graph.is_file() and not recipe.members:
+                network = f"{recipe.architecture}-{recipe.classes}-{recipe.normalize}"
+                if network not in built:
+                    built[network] = export_untrained(recipe, Path(scratch) / f"{network}.onnx")
+                graph = built[network]
+            if graph.is_file():
+                graphs[path.stem] = graph
+        measured = measure_latency(graphs, images, rounds)
+    processor = machine()["processor"]
+    for path, record in networks.items():
+        record.pop("latency", None)
+        found = {"latency": measured[path.stem], "timed_on": processor} if path.stem in measured else {}
+        write_json(path, record | found)
     return measured
 
 

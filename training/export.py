@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.decisions import TARGET_ERRORS
 from service.preprocessing import PREPROCESSING_VERSION, SIZE
+from training.architectures import build
 from training.data import Digits, sha256
 from training.errors import ExportError
 from training.evaluate import load_classifier
 from training.graphs import producer, producers
 from training.network import apply_temperature, load_keras_model, predict_logits
+from training.recipe import Recipe
 from training.runs import Run
 
 NAME = "digits"
@@ -65,6 +68,18 @@ def export_run(run: Run, test: Digits) -> dict[str, Any]:
         part.unlink(missing_ok=True)
     run.write("export", result | {"sha256": sha256(run.onnx_path)})
     return run.read("export")
+
+
+def export_untrained(recipe: Recipe, path: Path) -> Path:
+    """Write the graph of a recipe's network as it is before any training: as large and as fast as a trained one."""
+    graph = convert(build(recipe), temperature=1.0)
+    nothing: dict[str, Any] = {name: {} for name in ("training", "metrics")}
+    thresholds = dict.fromkeys(map(str, TARGET_ERRORS))
+    about: dict[str, Any] = {"name": NAME, "version": UNRELEASED, "preprocessing_version": PREPROCESSING_VERSION}
+    about |= {"architecture": recipe.architecture, "labels": list(range(10)), "thresholds": thresholds}
+    write_metadata(graph, about | nothing)
+    path.write_bytes(graph.SerializeToString())
+    return path
 
 
 def convert(model: Any, temperature: float) -> Any:

@@ -278,10 +278,16 @@ def comparison(material: Material) -> Section:
         f"All were trained and measured by this package, on the same {n:,} test digits, which no choice was made by. "
         f"Where a row has several seeds, accuracy is their mean and the spread their standard deviation; precision, "
         f"recall and F1 are means over the ten digits. Time is of the exported graph in onnxruntime on one thread, "
-        f"one digit at a time, all graphs measured in turns (scikit-learn's own prediction for the baselines). "
+        f"one digit at a time, all graphs measured in turns{_timed_on(material)} (scikit-learn's own prediction for the "
+        f"baselines, each when it was fitted). "
         f"Most accurate: {best.name}.{_batch_in_words(material)}"
     )
     return Section("Side by side", [Text(told), comparison_table(material.rows, material.against_best)])
+
+
+def _timed_on(material: Material) -> str:
+    processors = sorted({record["timed_on"] for record in material.records if "timed_on" in record})
+    return f" on {' and '.join(processors)}" if processors else ""
 
 
 def _batch_in_words(material: Material) -> str:
@@ -428,10 +434,11 @@ def mobile(material: Material) -> Section | None:
 def repeat(material: Material) -> Section:
     """How every figure can be had again."""
     machine = material.best.records[0]["machine"]
+    processors = " and ".join(sorted({record["machine"]["processor"] for record in material.records}))
     cores = " or ".join(map(str, sorted({record["machine"]["cores"] for record in material.records})))
     told = (
         f"Each row's records are in docs/runs: recipe, seed, hashes of the data, history and metrics. Measured on "
-        f"{machine['processor']}, {cores} of its cores, Python {machine['python']}, "
+        f"{processors}, {cores} cores, Python {machine['python']}, "
         f"TensorFlow {machine['packages']['tensorflow']}, onnxruntime {machine['packages']['onnxruntime']}. Sets of pictures "
         "(SET) are those that a section names, in folders and files of your own."
     )

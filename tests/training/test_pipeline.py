@@ -281,7 +281,7 @@ def test_compare_puts_seeds_into_one_row_and_times_all_in_turns(
     assert all(microseconds > 0 for microseconds in timed)
 
 
-def test_times_that_cannot_be_measured_again_are_struck_out(
+def test_a_network_whose_run_is_gone_is_timed_with_other_weights(
     source: Path, runs: Path, records: Path, tmp_path: Path
 ) -> None:
     kept, lost = sorted(path.name for path in runs.iterdir() if (path / "digits.onnx").is_file())[:2]
@@ -295,7 +295,7 @@ def test_times_that_cannot_be_measured_again_are_struck_out(
     argv = ["compare", "--records", str(copied), "--time", "--runs", str(tmp_path / "runs"), "--data", str(source)]
     assert main(argv) == 0
     found = {path.stem: json.loads(path.read_text()).get("latency", {}).get("1") for path in copied.iterdir()}
-    assert found[lost] is None
+    assert 0 < found[lost] < 1e9
     assert 0 < found[kept] < 1e9
     assert found["baseline-knn-seed0"] > 0
 

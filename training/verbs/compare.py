@@ -7,13 +7,14 @@ put all networks and baselines side by side
 
 Reads the records that `evaluate --record` and `baselines --record` left. Seeds of one recipe make one row, with mean
 and spread; p tells whether a row really differs from the best one on these digits (McNemar, adjusted for the number of
-rows). --time measures the exported graphs of all recorded runs in turns and notes it in the records."""
+rows). --time measures the graphs of all recorded networks in turns and notes it in the records; where a run is gone, its
+network is measured with other weights."""
 
 
 def add(verbs: Any) -> None:
     parser = add_verb(verbs, "compare", _run, _TEXT)
     add_records(parser)
-    parser.add_argument("--time", action="store_true", help="measure the exported graphs; needs data and runs")
+    parser.add_argument("--time", action="store_true", help="measure the graphs; needs data")
     add_runs(parser)
     add_source(parser)
 
