@@ -1,5 +1,7 @@
 """Where the network is unsure of a digit, the picture is looked at again: in other ways, in other places."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from PIL import Image
 from service import ink
 from service.classifier import DigitClassifier, choose
 from service.columns import ColumnReader
+from service.images import pages
 from service.preprocessing import placed_elsewhere
 from service.reader import Digit, Reader, Timings
 from service.settings import released_field_model, released_model
@@ -154,3 +157,15 @@ def test_neighbours_are_left_where_they_were_cut_off():
     assert cut is not None
     assert whole is not None
     assert whole[2] - whole[0] > cut[2] - cut[0]
+
+
+def test_pages_are_looked_at_again_too(doubtful):
+    digits = [draw_digit(7), draw_digit(4), draw_digit(5)]
+    file = io.BytesIO()
+    digits[0].save(file, "TIFF", save_all=True, append_images=digits[1:])
+    reader = Reader(doubtful)
+    from_pages = reader.read(pages(file.getvalue(), max_pages=9))
+    alone = reader.read([encode(digit) for digit in digits])
+    assert [reading.digit for reading in from_pages] == [7, 4, 5]
+    for page, single in zip(from_pages, alone, strict=True):
+        assert np.array_equal(page.probabilities, single.probabilities)
