@@ -21,7 +21,8 @@ train a network
 
 Each architecture comes with its recipe: optimizer, loss, schedule, batch size, epochs. A run goes to runs/<id>/ with
 its config, weights, history, data hashes and commit. With several seeds, several runs are trained and their spread on
-validation is told. An interrupted run, even a killed one, goes on with --resume and ends with the same weights.
+validation is told; --jobs 3 trains three side by side, which takes less time in all: a small network gains little from a
+second core. An interrupted run, even a killed one, goes on with --resume and ends with the same weights.
 `tensorboard --logdir runs` draws the curves while networks are trained.
 
 To fine-tune on cells that people reviewed, put them into folders 0 to 9 and start from the released model, or from a
