@@ -4,7 +4,7 @@ The routes, the command line and training's evaluation all come through here, so
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from time import perf_counter
 
@@ -100,10 +100,11 @@ _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a call says of when to accept."""
+    """What a call says of when to accept, and where its seconds are noted."""
 
     accept_at: float | None = None
     target_error: float | None = None
+    timings: Timings = field(default_factory=Timings)
 
 
 # A field of one digit is hardly wider than high; pictures up to this part of their height wide are first read as one.
@@ -227,12 +228,11 @@ class Reader:
             return error
         finally:
             timings.decode += perf_counter() - started
-        reading = self._read_field_image(picture.image, constraints, _Asked(accept_at, target_error), timings)
+        reading = self._read_field_image(picture.image, constraints, _Asked(accept_at, target_error, timings))
         return reading if picture.image.size == picture.size else reading.enlarged(picture.image.size, picture.size)
 
-    def _read_field_image(
-        self, image: Image.Image, constraints: Constraints, asked: _Asked, timings: Timings
-    ) -> FieldReading:
+    def _read_field_image(self, image: Image.Image, constraints: Constraints, asked: _Asked) -> FieldReading:
+        timings = asked.timings
         started, inferred = perf_counter(), timings.infer
 
         def predict(digits: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -242,38 +242,28 @@ class Reader:
             timings.digits += len(digits)
             return answers
 
-        reading = self._read_square(image, constraints, asked, predict, timings)
+        reading = self._read_square(image, constraints, asked, predict)
         if reading is None:
-            reading = self._read_several(image, constraints, asked, predict, timings)
+            reading = self._read_several(image, constraints, asked, predict)
         timings.normalize += perf_counter() - started - (timings.infer - inferred)
         return reading
 
     def _read_square(
-        self,
-        image: Image.Image,
-        constraints: Constraints,
-        asked: _Asked,
-        predict: fields.Predict,
-        timings: Timings,
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
     ) -> FieldReading | None:
         """The reading as one digit of a picture of about its shape; None where it may rather be several."""
         if image.width > SQUARE * image.height or not constraints.allow_one():
             return None
-        one = self._read_one(image, asked, predict, timings)
+        one = self._read_one(image, asked, predict)
         if Reason.MULTIPLE_DIGITS in one.reasons:
             return None
         if Reason.NOT_A_DIGIT not in one.reasons:
             return one
-        several = self._read_several(image, constraints, asked, predict, timings)
+        several = self._read_several(image, constraints, asked, predict)
         return several if several.confidence >= SEVERAL and several.decision != Decision.REJECT else one
 
     def _read_several(
-        self,
-        image: Image.Image,
-        constraints: Constraints,
-        asked: _Asked,
-        predict: fields.Predict,
-        timings: Timings,
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
     ) -> FieldReading:
         """The number in a picture; where it has one digit alone, as `read` reads it."""
         assert self.columns is not None  # who reads fields gives one
@@ -281,7 +271,7 @@ class Reader:
         reading = fields.BLANK if found is None else self._choose(found, constraints, asked)
         if len(reading.text) > 1 or reading.separators or not constraints.allow_one():
             return reading
-        return self._read_one(image, asked, predict, timings)
+        return self._read_one(image, asked, predict)
 
     def _choose(self, found: Candidates, constraints: Constraints, asked: _Asked) -> FieldReading:
         assert self.columns is not None
@@ -289,7 +279,7 @@ class Reader:
         accept_at = self._accept_at(asked, calibration.thresholds)
         return fields.read(found, constraints=constraints, calibration=calibration, accept_at=accept_at)
 
-    def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict, timings: Timings) -> FieldReading:
+    def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict) -> FieldReading:
         """What `read` answers for the picture, as the reading of a field."""
         found = ink.find_ink(image)
         digit = _normalize(found, lambda: image)
@@ -297,7 +287,7 @@ class Reader:
             return fields.BLANK
         probabilities, rejects = predict(digit.pixels[np.newaxis])
         accept_at = self._accept_at(asked, self.classifier.record.thresholds)
-        single = self.decide(digit, probabilities[0], rejects[0], timings, accept_at)
+        single = self.decide(digit, probabilities[0], rejects[0], asked.timings, accept_at)
         assert single.probabilities is not None  # a digit has some
         box = fields.place(found, found.box)
         return fields.of_one_digit(single.probabilities, single.reject, single.decision, single.reasons, box)
