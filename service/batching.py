@@ -11,11 +11,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from service.classifier import MAX_RUN
+from service.classifier import MAX_RUN, Predict
 
 # Probabilities, reject, and the seconds of the run.
 Answer = tuple[NDArray[np.float32], np.float32, float]
-Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 class Batcher:

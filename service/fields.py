@@ -7,7 +7,7 @@ Two networks read every field. The column network sees the whole line and says w
 cut there and nowhere else; the digit network reads each piece alone. What both say goes into one score.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from PIL import Image
 
 from service import ink, scores, segments
 from service.checks import CHECKS
+from service.classifier import Predict
 from service.columns import PAPER, STRIP_VERSION, ColumnReader, Frames
 from service.decisions import REJECT_AT, Decision, FieldCalibration, Reason
 from service.marks import Box
@@ -66,8 +67,6 @@ DASH_ASPECT = 1.6
 POINT_HEIGHT = 0.22
 LOW = 0.55
 
-# Digits uint8 `[N, 28, 28]` -> probabilities float32 `[N, 10]`, rejects float32 `[N]`
-Predict = Callable[[NDArray[np.uint8]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 ALTERNATIVES = 3
 # A lead in nats that leaves no doubt.

@@ -86,13 +86,15 @@ def look_again(predict: Predict, digit: Digit) -> tuple[Digit, NDArray[np.float3
     image = digit.picture()
     others = [_normalize(ink.find_ink(image, look), digit.picture) for look in ink.OTHER_LOOKS]
     found = [digit, *(other for other in others if isinstance(other, Digit))]
-    places = np.stack([np.stack([each.pixels, *preprocessing.placed_elsewhere(each.pixels)]) for each in found])
-    ways, count, *_ = places.shape
-    pictures = places.reshape(ways * count, *places.shape[2:])
-    probabilities, rejects = predict(pictures)
-    chosen = choose(probabilities.reshape(ways, count, -1), rejects.reshape(ways, count))
-    seen = Digit(pictures[chosen], found[chosen // count].noticed)
-    return seen, probabilities[chosen], rejects[chosen]
+    # Mostly one of the ways finds what another did; the network is asked about it once.
+    different = {each.pixels.tobytes(): each.pixels for each in found}
+    places = np.stack([np.stack([pixels, *preprocessing.placed_elsewhere(pixels)]) for pixels in different.values()])
+    kinds, count, *shape = places.shape
+    probabilities, rejects = predict(places.reshape(kinds * count, *shape))
+    ways = [list(different).index(each.pixels.tobytes()) for each in found]
+    answers, doubts = probabilities.reshape(kinds, count, -1)[ways], rejects.reshape(kinds, count)[ways]
+    way, place = divmod(choose(answers, doubts), count)
+    return Digit(places[ways[way], place], found[way].noticed), answers[way, place], doubts[way, place]
 
 
 _BLANK = Reading(None, 0.0, None, 1.0, Decision.REJECT, (Reason.BLANK,), None)
@@ -249,7 +251,7 @@ class Reader:
         return reading
 
     def _read_square(
-        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: Predict
     ) -> FieldReading | None:
         """The reading as one digit of a picture of about its shape; None where it may rather be several."""
         if image.width > SQUARE * image.height or not constraints.allow_one():
@@ -263,7 +265,7 @@ class Reader:
         return several if several.confidence >= SEVERAL and several.decision != Decision.REJECT else one
 
     def _read_several(
-        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: fields.Predict
+        self, image: Image.Image, constraints: Constraints, asked: _Asked, predict: Predict
     ) -> FieldReading:
         """The number in a picture; where it has one digit alone, as `read` reads it."""
         assert self.columns is not None  # who reads fields gives one
@@ -279,7 +281,7 @@ class Reader:
         accept_at = self._accept_at(asked, calibration.thresholds)
         return fields.read(found, constraints=constraints, calibration=calibration, accept_at=accept_at)
 
-    def _read_one(self, image: Image.Image, asked: _Asked, predict: fields.Predict) -> FieldReading:
+    def _read_one(self, image: Image.Image, asked: _Asked, predict: Predict) -> FieldReading:
         """What `read` answers for the picture, as the reading of a field."""
         found = ink.find_ink(image)
         digit = _normalize(found, lambda: image)

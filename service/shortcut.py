@@ -28,7 +28,8 @@ from service.state import State
 # Where these are said, something else than the plain case is wanted.
 _UNUSUAL_HEADERS = (b"x-request-timeout-ms", b"expect", b"upgrade", b"origin")
 # So many are read before the event loop looks for what else has come: who is refused, and who asks for the health,
-# hears of it within some ten milliseconds. More in one run of the network gain next to nothing.
+# hears of it within some ten milliseconds, or three more for each that is looked at again. More in one run of the network
+# gain next to nothing.
 PORTION = 32
 _ROUTE = "/predict"
 _NO_LENGTH = b"x"

@@ -13,7 +13,10 @@ from training.recipe import Precision
 
 
 def as_trained(model: Any, precision: Precision) -> Any:
-    """A copy of a network with the same weights, in the same order, to be trained; it is not meant to be saved."""
+    """A copy of a network with the same weights, in the same order, to be trained but not saved.
+
+    It is the network itself where nothing would be computed otherwise.
+    """
     from training.backend import keras
 
     normalization = keras.layers.BatchNormalization

@@ -126,6 +126,8 @@ class Trainer:
         )
         self.model.optimizer.build(self.model.trainable_variables)
         self.teachers = [_load_teacher(Path(teacher), recipe) for teacher in recipe.teachers]
+        # Short epochs are averaged over as well.
+        self.stride = min(EMA_STRIDE, steps_per_epoch(self.digits, recipe))
         self.average: list[NDArray[np.float32]] = self.model.get_weights() if recipe.ema else []
         self.best: list[NDArray[np.float32]] = self.model.get_weights() if recipe.early_stopping else []
 
@@ -222,10 +224,10 @@ class Trainer:
         expected = objective.targets(labels, self._ask_teachers(images), self.recipe)
         logs: Mapping[str, float] = self.model.train_on_batch(to_input(images), expected, return_dict=True)
         step = int(self.model.optimizer.iterations)
-        if self.recipe.ema and step % EMA_STRIDE == 0:
+        if self.recipe.ema and step % self.stride == 0:
             # Young averages follow faster, or the random start would stay in them for a thousand steps.
-            turn = step / EMA_STRIDE
-            decay = min(self.recipe.ema**EMA_STRIDE, (1 + turn) / (10 + turn))
+            turn = step / self.stride
+            decay = min(self.recipe.ema**self.stride, (1 + turn) / (10 + turn))
             for average, weights in zip(self.average, self.model.get_weights(), strict=True):
                 np.add(decay * average, (1 - decay) * weights, out=average)
         return logs

@@ -94,7 +94,7 @@ SEVEN = encode(draw_digit(7))
 def test_what_is_told_is_what_the_network_says_of_the_picture_told(doubtful):
     reader, timings = Reader(doubtful), Timings()
     [reading] = reader.read([SEVEN], timings=timings)
-    assert doubtful.asked == [1, 18]
+    assert doubtful.asked == [1, 12]
     [again], [again_reject] = doubtful.predict(reading.pixels[np.newaxis])
     assert np.array_equal(again, reading.probabilities)
     assert float(again_reject) == reading.reject
@@ -129,7 +129,7 @@ def test_a_sure_answer_is_not_looked_at_again(doubtful, monkeypatch):
 def test_a_field_of_one_digit_is_looked_at_again_too(doubtful):
     reader = Reader(doubtful, ColumnReader.load(released_field_model()))
     [alone], field = reader.read([SEVEN]), reader.read_field(SEVEN)
-    assert doubtful.asked == [1, 18] * 2
+    assert doubtful.asked == [1, 12] * 2
     assert field.text == str(alone.digit)
     assert field.digits[0].confidence == pytest.approx(alone.confidence)
 

@@ -127,6 +127,14 @@ def test_averaged_weights_are_kept_and_differ_from_the_last(finished: Run, datas
     assert accuracy == np.mean(logits.argmax(axis=1) == dataset.validation.labels)
 
 
+def test_weights_are_averaged_over_short_epochs_too(dataset: Dataset) -> None:
+    recipe = replace(RECIPE, epochs=1, batch_size=-(-len(dataset.train) // 2), ema=0.9)
+    trainer = Trainer(recipe, 0, dataset)
+    before = [each.copy() for each in trainer.average]
+    trainer.train_epoch()
+    assert any(not np.array_equal(a, b) for a, b in zip(before, trainer.average, strict=True))
+
+
 def load(run: Run) -> object:
     from training.network import load_keras_model
 
