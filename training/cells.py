@@ -17,8 +17,9 @@ from PIL import Image as PillowImage
 from service.ink import find_ink
 from service.preprocessing import normalize
 from training.data import Digits
-from training.drawing import DIGITS, Generator, Image, draw, enlarge, random_writer, smooth, smooth_noise, to_mnist
+from training.drawing import Image, draw, enlarge, random_writer, smooth, smooth_noise, to_mnist
 from training.negatives import FAMILIES, NOT_A_DIGIT, TRAINED, is_thin_upright
+from training.shapes import DIGITS, Generator
 
 Floats = NDArray[np.float32]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image as Pictures
 
 from service.fields import DIGIT, HEIGHT, PAPER, STRIDE, Strip, TextLine, find_text_line
-from training.drawing import Generator
 from training.export import OPSET
 from training.freehand import TAUGHT, write_many
+from training.shapes import Generator
 from training.strings import Pool, String
 
 # Target of frames that are left open; that of those that are no digit's middle is PAPER.

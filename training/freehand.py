@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from training.augment import Augmentation, augment
 from training.data import Digits
-from training.drawing import Generator, Image, arc, draw_digits, smooth
+from training.drawing import Image, draw_digits, smooth
+from training.shapes import Generator, arc
 from training.strings import (
     HEIGHT,
     STYLES,

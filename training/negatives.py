@@ -26,10 +26,7 @@ from service.ink import find_ink
 from service.preprocessing import SIZE, normalize
 from training.drawing import (
     CANVAS,
-    Generator,
     Image,
-    Stroke,
-    arc,
     draw,
     draw_path,
     enlarge,
@@ -39,6 +36,7 @@ from training.drawing import (
     smooth_noise,
     to_mnist,
 )
+from training.shapes import Generator, Stroke, arc
 
 NOT_A_DIGIT = 10
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import Digits
-from training.drawing import Generator, Image, enlarge, smooth_noise
+from training.drawing import Image, enlarge, smooth_noise
+from training.shapes import Generator
 
 Box = tuple[int, int, int, int]
 

@@ -130,6 +130,7 @@ class Trainer:
         self.stride = min(EMA_STRIDE, steps_per_epoch(self.digits, recipe))
         self.average: list[NDArray[np.float32]] = self.model.get_weights() if recipe.ema else []
         self.best: list[NDArray[np.float32]] = self.model.get_weights() if recipe.early_stopping else []
+        self._plain = build(recipe)
 
     @property
     def epoch(self) -> int:
@@ -174,10 +175,12 @@ class Trainer:
         return entry
 
     def averaged_model(self) -> Any:
-        """The network as it is now: without optimizer, with the averaged weights where there are any."""
-        model = build(self.recipe)
-        model.set_weights(self.average or self.model.get_weights())
-        return model
+        """The network as it is now: without optimizer, with the averaged weights where there are any.
+
+        Each call gives the same object, since compiling it anew takes seconds.
+        """
+        self._plain.set_weights(self.average or self.model.get_weights())
+        return self._plain
 
     def final_model(self) -> Any:
         """The network as it will be used: that of the best epoch where the recipe stops early, else the last."""

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from training import drawing
-from training.drawing import CANVAS, DIGITS, draw, draw_digits, enlarge, random_writer, rescan, scan, smooth, to_mnist
+from training.drawing import CANVAS, draw, draw_digits, enlarge, random_writer, rescan, scan, smooth, to_mnist
+from training.shapes import DIGITS
 
 
 def rng(seed=0):
