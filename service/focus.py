@@ -32,6 +32,9 @@ TALL_GAP = 0.04
 MIN_OVERLAP = 0.8
 # ... and a part that runs to the upper or lower rim shares this part of its width with the main mark.
 RIM_OVERLAP = 0.3
+# How near to the rim a mark lies that may be a neighbour's end: in pixels, since cells that were enlarged have soft rims,
+# and as part of the longer side.
+NEAR_RIM, NEAR_RIM_PART = 2, 0.04
 # Of the digit's height, what another mark in full view must reach to be a second digit.
 SECOND_HEIGHT = 0.5
 # So many further marks with this part of the digit's area make it one piece of a pattern.
@@ -61,22 +64,22 @@ class Digit:
     noticed: set[str] = field(default_factory=set)
 
 
-def find_digit(mask: Mask, *, framed: bool, cut: bool = True) -> Digit | None:
+def find_digit(mask: Mask, *, framed: bool, cut: bool = True, rim: bool = True) -> Digit | None:
     """The digit in a mask `[height, width]` of all ink; None where nothing is large enough to be one.
 
     `framed` says that lines were removed: what is left along the rim is their remains. `cut` allows to cut off
-    neighbours that touch the digit.
+    neighbours that touch the digit, `rim` to take marks at the rim for parts of it.
     """
     runs = find_runs(mask)
     marks = find_marks(runs)
     if framed:
         marks = [mark for mark in marks if reaches_inside(paint(runs, mark.runs))]
-    parts = _gather(marks, mask.shape, framed=framed)
+    parts = _gather(marks, mask.shape, framed=framed, rim=rim)
     if not parts:
         return None
     window = _between_neighbours(mask, bounding_box(parts)) if cut else None
     if window is not None:
-        inner = find_digit(mask[:, window], framed=False)
+        inner = find_digit(mask[:, window], framed=False, rim=rim)
         if inner is not None:
             return _shifted(inner, mask, window)
     return _whole(runs, marks, parts, framed=framed)
@@ -102,7 +105,7 @@ def _shifted(inner: Digit, mask: Mask, window: slice) -> Digit:
     return Digit(whole, (left + window.start, top, right + window.start, bottom), inner.noticed)
 
 
-def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[Mark]:
+def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool, rim: bool) -> list[Mark]:
     """The main mark and, step by step, all that belongs to what was gathered so far."""
     large = [mark for mark in marks if mark.area >= MIN_AREA]
     candidates = [mark for mark in large if framed or not mark.hugs_rim(shape)]
@@ -114,6 +117,9 @@ def _gather(marks: list[Mark], shape: tuple[int, ...], *, framed: bool) -> list[
     rest = [mark for mark in marks if mark is not main and mark.area >= MIN_PART * main.area]
     if not main.touches_rim(shape):
         rest = [mark for mark in rest if not _comes_from_rim(mark, main, shape)]
+    if not rim:
+        apart = max(NEAR_RIM, NEAR_RIM_PART * max(shape))
+        rest = [mark for mark in rest if not mark.is_near_rim(shape, apart)]
     if len(rest) > MOST_PARTS:
         rest = sorted(rest, key=lambda mark: _apart(mark, main))[:MOST_PARTS]
     gap, added, near = MAX_GAP * main.size + 1, parts, set[Mark]()

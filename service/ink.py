@@ -51,6 +51,8 @@ SMOOTH = ImageFilter.GaussianBlur(1.0)
 # not below this part of the darkest ink, since dark pattern on the paper is paler than any.
 STROKE_LEVEL = 0.95
 CORE_LEVEL = 0.4
+# How much higher the cut is where only firm ink is looked for, and of the ink's mean level how high at most.
+FIRM, FIRM_END = 1.25, 0.9
 # Density rises from none to full between this part of the cut and this part of the ink's mean level.
 RAMP_START, RAMP_END = 0.6, 1.0
 # Grey levels between paper and the darkest shadow on it; what is darker and fades slowly is an enlarged picture.
@@ -75,10 +77,11 @@ class Look:
 
     other_sharpness: bool = False  # paper is smoothed where the rules would not, and not where they would
     cut_neighbours: bool = True
+    firm: bool = False  # fewer are taken for strokes, and parts that lie at the rim for a neighbour's
 
 
 FIRST_LOOK = Look()
-OTHER_LOOKS = (Look(other_sharpness=True), Look(cut_neighbours=False))
+OTHER_LOOKS = (Look(cut_neighbours=False), Look(firm=True), Look(firm=True, other_sharpness=True))
 
 
 @dataclass(frozen=True)
@@ -244,13 +247,13 @@ def _is_cluttered(residue: Residue, threshold: int) -> bool:
 def _find_digit_ink(residue: Residue, threshold: float | None, look: Look) -> Ink:
     """The ink of the digit, by the shortest way: one mark alone, one in a frame, or one among lines and others."""
     noticed: frozenset[str] = frozenset()
-    ink = _single(residue, threshold, noticed)
+    ink = _single(residue, threshold, noticed, look)
     if ink is not None:
         return ink
     if threshold is not None and (frame := find_frame(residue.levels > threshold)) is not None:
         noticed = frozenset({"line_removed"})
         residue, threshold = _without(residue, frame, threshold)
-        ink = _single(residue, threshold, noticed)
+        ink = _single(residue, threshold, noticed, look)
         if ink is not None:
             return ink
     residue, threshold, removed = _without_lines(residue, threshold)
@@ -274,8 +277,9 @@ def _blank(residue: Residue, noticed: frozenset[str]) -> Ink:
 
 def _among_others(residue: Residue, threshold: float, noticed: frozenset[str], look: Look) -> Ink:
     """The ink of the digit among neighbours, specks and shadows."""
-    cut = _stroke_threshold(residue.counts, threshold)
-    digit = find_digit(residue.levels > cut, framed="line_removed" in noticed, cut=look.cut_neighbours)
+    cut = _stroke_threshold(residue.counts, threshold, look)
+    mask, framed = residue.levels > cut, "line_removed" in noticed
+    digit = find_digit(mask, framed=framed, cut=look.cut_neighbours, rim=not look.firm)
     if digit is None:
         return _blank(residue, noticed)
     level = float(residue.levels[digit.mask].mean())
@@ -288,11 +292,11 @@ def _among_others(residue: Residue, threshold: float, noticed: frozenset[str], l
     return Ink(_ramp(cut, level).take(residue.levels * dilate(digit.mask, 1)), noticed, digit.box)
 
 
-def _single(residue: Residue, threshold: float | None, noticed: frozenset[str]) -> Ink | None:
+def _single(residue: Residue, threshold: float | None, noticed: frozenset[str], look: Look) -> Ink | None:
     """The ink of most cells: one mark away from the rim, so there are no lines, neighbours or specks."""
     if threshold is None:
         return None
-    cut = _stroke_threshold(residue.counts, threshold)
+    cut = _stroke_threshold(residue.counts, threshold, look)
     height, width = residue.levels.shape
     x, y = INSIDE * width + 1, INSIDE * height + 1
     # Frames are told by their upper edge, before anything is looked for.
@@ -316,10 +320,11 @@ def _ink_threshold(residue: Residue, otsu: int, separability: float) -> float | 
     return threshold if residue.counts.above(threshold) >= MIN_AREA else None
 
 
-def _stroke_threshold(counts: Counts, threshold: float) -> float:
+def _stroke_threshold(counts: Counts, threshold: float, look: Look = FIRST_LOOK) -> float:
     """The level at which strokes are cut out, given the threshold between paper and ink."""
-    darkest = counts.mean_above(counts.mean_above(threshold))
-    return max(STROKE_LEVEL * threshold, CORE_LEVEL * darkest)
+    mean = counts.mean_above(threshold)
+    cut = max(STROKE_LEVEL * threshold, CORE_LEVEL * counts.mean_above(mean))
+    return max(cut, min(FIRM * cut, FIRM_END * mean)) if look.firm else cut
 
 
 def _without(residue: Residue, lines: Mask, threshold: float) -> tuple[Residue, float | None]:

@@ -72,9 +72,13 @@ class Mark:
 
     def hugs_rim(self, shape: tuple[int, ...]) -> bool:
         """Whether it touches the rim, but for a pixel, and stays within the zone along one side of it."""
+        return self.is_near_rim(shape, 1) and self.lies_at_rim(shape)
+
+    def is_near_rim(self, shape: tuple[int, ...], pixels: float) -> bool:
+        """Whether there are no more than so many pixels between it and the rim."""
         height, width = shape
-        near = self.left <= 1 or self.top <= 1 or self.right >= width - 1 or self.bottom >= height - 1
-        return near and self.lies_at_rim(shape)
+        apart = min(self.left, self.top, width - self.right, height - self.bottom)
+        return apart <= pixels
 
 
 def find_runs(mask: Mask) -> Runs:

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from service import ink
 from service.classifier import DigitClassifier, choose
@@ -94,7 +94,7 @@ SEVEN = encode(draw_digit(7))
 def test_what_is_told_is_what_the_network_says_of_the_picture_told(doubtful):
     reader, timings = Reader(doubtful), Timings()
     [reading] = reader.read([SEVEN], timings=timings)
-    assert doubtful.asked == [1, 12]
+    assert doubtful.asked == [1, 18]
     [again], [again_reject] = doubtful.predict(reading.pixels[np.newaxis])
     assert np.array_equal(again, reading.probabilities)
     assert float(again_reject) == reading.reject
@@ -129,7 +129,7 @@ def test_a_sure_answer_is_not_looked_at_again(doubtful, monkeypatch):
 def test_a_field_of_one_digit_is_looked_at_again_too(doubtful):
     reader = Reader(doubtful, ColumnReader.load(released_field_model()))
     [alone], field = reader.read([SEVEN]), reader.read_field(SEVEN)
-    assert doubtful.asked == [1, 12] * 2
+    assert doubtful.asked == [1, 18] * 2
     assert field.text == str(alone.digit)
     assert field.digits[0].confidence == pytest.approx(alone.confidence)
 
@@ -138,7 +138,7 @@ def test_paper_is_smoothed_where_it_was_not(monkeypatch):
     smoothed = []
     monkeypatch.setattr(ink, "SMOOTH", type(ink.SMOOTH)(1.0))
     monkeypatch.setattr(Image.Image, "filter", lambda self, how: smoothed.append(how) or self)
-    for noise, expected in ((0, [0, 1, 0]), (12, [1, 0, 1])):
+    for noise, expected in ((0, [0, 0, 0, 1]), (12, [1, 1, 1, 0])):
         picture = with_grain(draw_digit(5, ink=150), noise) if noise else draw_digit(5)
         counted = []
         for look in (ink.FIRST_LOOK, *ink.OTHER_LOOKS):
@@ -153,10 +153,38 @@ def test_neighbours_are_left_where_they_were_cut_off():
     for left in (11, 89, 50):
         sheet.paste(pictures.draw(0, 100, pen=0.1).crop((29, 0, 71, 100)), (left + 29, 0))
     picture = sheet.crop((65, 5, 135, 95))
-    cut, _, whole = (ink.find_ink(picture, look).box for look in (ink.FIRST_LOOK, *ink.OTHER_LOOKS))
+    cut, whole, *_ = (ink.find_ink(picture, look).box for look in (ink.FIRST_LOOK, *ink.OTHER_LOOKS))
     assert cut is not None
     assert whole is not None
     assert whole[2] - whole[0] > cut[2] - cut[0]
+
+
+FIRM = ink.Look(firm=True)
+
+
+def test_a_firm_look_leaves_out_what_lies_at_the_rim_beside_a_slanted_stroke():
+    picture = Image.new("L", (60, 60), 240)
+    draw = ImageDraw.Draw(picture)
+    draw.line([(57, 0), (3, 59)], fill=40, width=7)
+    draw.ellipse([46, 48, 59, 56], fill=40)
+    first, firm = (ink.find_ink(picture, look).density for look in (ink.FIRST_LOOK, FIRM))
+    assert first[52, 55] > 0
+    assert firm[52, 55] == 0
+    assert firm[30, 30] > 0
+
+
+def test_a_firm_look_takes_less_for_strokes():
+    picture = with_grain(draw_digit(5, ink=120).filter(ImageFilter.GaussianBlur(3)), 4)
+    first, firm = (ink.find_ink(picture, look).density for look in (ink.FIRST_LOOK, FIRM))
+    assert 0 < np.count_nonzero(firm) < np.count_nonzero(first)
+
+
+@pytest.mark.parametrize("level", [0, 100, 225])
+def test_a_firm_look_finds_ink_of_one_level(level):
+    ink_alone = draw_digit(5).point(lambda grey: level if grey < 128 else 250)
+    first, firm = (ink.find_ink(ink_alone, look).density for look in (ink.FIRST_LOOK, FIRM))
+    assert first.any()
+    assert np.array_equal(first > 0, firm > 0)
 
 
 def test_pages_are_looked_at_again_too(doubtful):
