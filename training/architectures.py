@@ -245,7 +245,7 @@ def build_ours(classes: int) -> Any:
 OURS = Recipe(
     "ours",
     classes=11,
-    epochs=130,
+    epochs=110,
     batches="taught",
     optimizer="adamw",
     learning_rate=2e-3,

@@ -25,7 +25,7 @@ def test_every_shape_is_strokes_of_about_the_height_of_a_box(label):
 @pytest.mark.parametrize("label", range(10))
 def test_a_digit_has_shapes_that_differ_by_more_than_their_measures(label):
     built = {tuple(len(stroke) for stroke in strokes) for strokes in drawn(label)}
-    assert len(built) >= 4
+    assert len(built) >= 3
 
 
 def test_the_same_seed_gives_the_same_strokes():
