@@ -91,7 +91,8 @@ def decide(
     both would let a clear letter pass for a sure digit, and send digits to review that are read surely.
 
     Args:
-        noticed: what the normalisation saw; members that are no `Reason` only inform.
+        noticed: what the normalisation saw, and `not_a_digit` where that was thought at first; members that are no
+            `Reason` only inform.
         confidence: largest of the ten probabilities.
         reject: probability that this is no digit.
         accept_at: least confidence to accept at.
@@ -102,7 +103,7 @@ def decide(
     reasons = [reason for reason in _NEEDS_REVIEW if reason in noticed]
     if reject >= REJECT_AT:
         return Decision.REJECT, (Reason.NOT_A_DIGIT, *reasons)
-    if reject >= doubt_at:
+    if reject >= doubt_at or Reason.NOT_A_DIGIT in noticed:
         reasons = [Reason.NOT_A_DIGIT, *reasons]
     if confidence < accept_at:
         reasons.append(Reason.AMBIGUOUS)

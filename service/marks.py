@@ -77,8 +77,9 @@ class Mark:
     def is_near_rim(self, shape: tuple[int, ...], pixels: float) -> bool:
         """Whether there are no more than so many pixels between it and the rim."""
         height, width = shape
-        apart = min(self.left, self.top, width - self.right, height - self.bottom)
-        return apart <= pixels
+        return (
+            self.left <= pixels or self.top <= pixels or self.right >= width - pixels or self.bottom >= height - pixels
+        )
 
 
 def find_runs(mask: Mask) -> Runs:

@@ -4,7 +4,7 @@ The routes, the command line and training's evaluation all come through here, so
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from time import perf_counter
 
@@ -192,8 +192,11 @@ class Reader:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
         if confidence < UNSURE and digit.picture is not None:
-            started = perf_counter()
+            started, doubted = perf_counter(), reject >= decisions.REJECT_AT
             digit, probabilities, reject = look_again(self.classifier.predict, digit)
+            if doubted:
+                # What was no digit at first sight may be one at the second, but is not used unread.
+                digit = replace(digit, noticed=digit.noticed | {Reason.NOT_A_DIGIT})
             best = int(probabilities.argmax())
             confidence = float(probabilities[best])
             timings.infer += perf_counter() - started

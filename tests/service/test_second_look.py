@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from service import ink
 from service.classifier import DigitClassifier, choose
 from service.columns import ColumnReader
+from service.decisions import Decision, Reason
 from service.images import pages
 from service.preprocessing import placed_elsewhere
 from service.reader import Digit, Reader, Timings
@@ -124,6 +125,22 @@ def test_a_sure_answer_is_not_looked_at_again(doubtful, monkeypatch):
     monkeypatch.setattr("service.reader.UNSURE", 0.5)
     Reader(doubtful).read([SEVEN])
     assert doubtful.asked == [1]
+
+
+def test_what_was_no_digit_at_first_sight_is_not_accepted(doubtful, monkeypatch):
+    predict = doubtful.predict
+    first = [True]
+
+    def doubting(digits):
+        probabilities, rejects = predict(digits)
+        return probabilities, np.full_like(rejects, 0.9) if first.pop() else rejects
+
+    reader = Reader(doubtful)
+    monkeypatch.setattr(doubtful, "predict", lambda digits: doubting(digits) if first else predict(digits))
+    [doubted], [sure] = reader.read([SEVEN], accept_at=0.1), reader.read([SEVEN], accept_at=0.1)
+    assert (doubted.digit, doubted.decision, doubted.reasons) == (7, Decision.REVIEW, (Reason.NOT_A_DIGIT,))
+    assert (sure.decision, sure.reasons) == (Decision.ACCEPT, ())
+    assert doubted.reject == sure.reject < 0.5
 
 
 def test_a_field_of_one_digit_is_looked_at_again_too(doubtful):
