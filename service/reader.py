@@ -76,7 +76,8 @@ def _normalize(found: ink.Ink, picture: Callable[[], Image.Image]) -> "Digit | R
 def look_again(predict: Predict, digit: Digit) -> tuple[Digit, NDArray[np.float32], np.float32]:
     """A digit that the network is not sure of, found in other ways too and put in other places, and the answer.
 
-    What rules decided at first sight, how grainy the paper is and where a neighbour ends, the network may know better.
+    What rules decided at first sight, how grainy the paper is, how dark ink is and where a neighbour ends, the network may
+    know better.
 
     Args:
         predict: the network.

@@ -76,7 +76,7 @@ def measure_test(classifier: DigitClassifier, test: Digits) -> dict[str, Any]:
     correct = np.array([reading.digit == label for reading, label in zip(readings, test.labels, strict=True)], np.bool_)
     confidence = np.array([reading.confidence for reading in readings])
     # What may be no digit is accepted last.
-    doubted = np.array([reading.reject >= classifier.record.doubt_at for reading in readings])
+    doubted = np.array([Reason.NOT_A_DIGIT in reading.reasons for reading in readings])
     order = np.where(doubted, 0, confidence)
     return {
         "blank": sum(Reason.BLANK in reading.reasons for reading in readings),

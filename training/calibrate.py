@@ -82,7 +82,10 @@ def looked_again(model: Any, temperature: float, material: Material, answers: An
     for index in np.flatnonzero(answers.confidence < UNSURE).tolist():
         picture = partial(Image.fromarray, material.cells[index])
         digit = Digit(material.parts["cells"].images[index], frozenset(), picture)
-        _, probabilities[index], reject[index] = look_again(predict, digit)
+        _, probabilities[index], again = look_again(predict, digit)
+        # What was no digit at first sight is not accepted at the second.
+        if reject[index] < REJECT_AT:
+            reject[index] = again
     return Answers(probabilities, reject, answers.labels)
 
 

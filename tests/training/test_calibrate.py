@@ -2,8 +2,18 @@ import numpy as np
 import pytest
 
 from service.decisions import TARGET_ERRORS, Threshold, wilson_upper
-from training.calibrate import FITTED_ON, Answers, choose_doubt, choose_temperature, fit_temperature, fit_thresholds
-from training.data import Dataset
+from training import calibrate
+from training.calibrate import (
+    FITTED_ON,
+    Answers,
+    Material,
+    choose_doubt,
+    choose_temperature,
+    fit_temperature,
+    fit_thresholds,
+    looked_again,
+)
+from training.data import Dataset, Digits
 from training.evaluate import brier_score, load_predict, negative_log_likelihood
 from training.mixture import SHARES, corrupt_each
 from training.network import apply_temperature
@@ -113,3 +123,19 @@ def test_each_corruption_takes_its_turn(dataset: Dataset) -> None:
     assert np.array_equal(corrupted.labels, dataset.validation.labels)
     changed = (corrupted.images != dataset.validation.images).any(axis=(1, 2))
     assert changed.mean() > 0.9
+
+
+def test_cells_are_answered_as_the_service_does_which_looks_again_where_unsure(monkeypatch):
+    """The first is sure, the second unsure, the third was no digit at first sight and is not accepted at the second."""
+    seen_again = np.full(10, 0.01, np.float32)
+    seen_again[3] = 0.91
+    monkeypatch.setattr(calibrate, "look_again", lambda predict, digit: (digit, seen_again, np.float32(0.02)))
+    first = np.full((3, 10), 0.05, np.float32)
+    first[:, 7] = (0.95, 0.55, 0.55)
+    answers = Answers(first, np.array([0.01, 0.3, 0.8], np.float32), np.array([7, 3, 3], np.uint8))
+    cells = Digits(np.zeros((3, 28, 28), np.uint8), answers.labels)
+    pictures = [np.full((64, 64), 250, np.uint8)] * 3
+    material = Material({"cells": cells}, pictures, np.zeros((0, 28, 28), np.uint8), {})
+    again = looked_again(None, 1.0, material, answers)
+    assert again.probabilities.argmax(axis=1).tolist() == [7, 3, 3]
+    assert again.reject == pytest.approx([0.01, 0.02, 0.8])
