@@ -10,7 +10,7 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from service import __version__, health, logs, openapi, openinference, page, routes
+from service import __version__, health, logs, openapi, openinference, page, routes, tallies
 from service.classifier import DigitClassifier
 from service.columns import ColumnReader
 from service.drain import draining_on_signals
@@ -55,6 +55,7 @@ def create_app(configured: Settings | None = None) -> FastAPI:
         with draining_on_signals(state, configured.drain_seconds):
             yield {"service": state} | ({} if telemetry["tracing"] else {"shortcut": Shortcut(state)})
             state.ready = False
+        tallies.save()
 
     app = FastAPI(
         title="digits",

@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 from fastapi import APIRouter, Request, Response
 
-from service import __version__, openapi
+from service import __version__, openapi, tallies
 from service.errors import Unavailable
 from service.schemas import Health, Live, Ready
 from service.state import State
@@ -48,5 +48,6 @@ async def health(request: Request) -> dict[str, Any]:
 async def metrics(request: Request) -> Response:
     state: State = request.state.service
     accept = request.headers.get("accept", "")
+    tallies.save()
     data, content_type = await anyio.to_thread.run_sync(state.metrics.exposition, accept)
     return Response(data, headers={"Content-Type": content_type})

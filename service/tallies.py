@@ -2,12 +2,14 @@
 
 The Prometheus client's own take a lock and several calls for each number, 35 us for what one reading counts; these are
 rows of plain numbers, brought into Prometheus's form when somebody looks. With several workers each number is also
-written, as it changes, into a file of the form that the client's `MultiProcessCollector` adds up: what was counted is
-there for all, and survives a worker that is killed.
+written into a file of the form that the client's `MultiProcessCollector` adds up: what was counted is there for all, and
+survives a worker that is killed. Writing costs more than counting, so what changed in a turn of the event loop, mostly the
+same few numbers for many requests, is written once, at its end.
 
 All counting belongs to one thread, the event loop's.
 """
 
+import asyncio
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -35,15 +37,47 @@ class Row:
 class SavedRow(Row):
     """A row whose numbers lie in a file too; it goes on where a row of the same keys stopped."""
 
-    __slots__ = ("_file", "_keys")
+    __slots__ = ("_changed", "_file", "_keys")
 
     def __init__(self, file: MmapedDict, keys: Sequence[str]) -> None:
         self.numbers = [file.read_value(key)[0] for key in keys]  # type: ignore[no-untyped-call]
         self._file, self._keys = file, keys
+        self._changed: set[int] = set()
 
     def add(self, index: int, amount: float) -> None:
-        value = self.numbers[index] = self.numbers[index] + amount
-        self._file.write_value(self._keys[index], value, 0.0)  # type: ignore[no-untyped-call]
+        self.numbers[index] += amount
+        is_first = not self._changed
+        self._changed.add(index)
+        if is_first:
+            _save_later(self)
+
+    def save(self) -> None:
+        """Write what changed."""
+        for index in self._changed:
+            self._file.write_value(self._keys[index], self.numbers[index], 0.0)  # type: ignore[no-untyped-call]
+        self._changed.clear()
+
+
+_unsaved: list[SavedRow] = []
+
+
+def _save_later(row: SavedRow) -> None:
+    _unsaved.append(row)
+    if len(_unsaved) > 1:
+        return  # somebody saves already
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # no turn will end
+        save()
+    else:
+        loop.call_soon(save)
+
+
+def save() -> None:
+    """Bring the files up to date; for the thread that counts."""
+    for row in _unsaved:
+        row.save()
+    _unsaved.clear()
 
 
 class Tally:

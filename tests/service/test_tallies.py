@@ -1,5 +1,6 @@
 """What is counted comes out in Prometheus's form, from one process or from the files of several."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +77,45 @@ def test_a_process_with_the_number_of_a_dead_one_goes_on_where_that_stopped(tmp_
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(tmp_path))
     assert 'requests_total{route="/",status="404"} 2.0' in lines(registry)
+
+
+def test_what_changed_in_a_turn_of_the_event_loop_is_in_the_files_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    write = tallies.MmapedDict.write_value
+
+    def note(file: tallies.MmapedDict, key: str, value: float, timestamp: float) -> None:
+        written.append(key)
+        write(file, key, value, timestamp)
+
+    async def count_twice() -> list[set[str]]:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(tmp_path))
+        count(tmp_path)
+        monkeypatch.setattr(tallies.MmapedDict, "write_value", note)
+        requests = tallies.Counter("more", "More", ("route",), tmp_path)
+        for _ in range(50):
+            requests.inc("/predict")
+        await asyncio.sleep(0)
+        first = lines(registry)
+        requests.inc("/predict")
+        await asyncio.sleep(0)
+        return [first, lines(registry)]
+
+    first, second = asyncio.run(count_twice())
+    assert first == EXPECTED | {'more_total{route="/predict"} 50.0'}
+    assert second == EXPECTED | {'more_total{route="/predict"} 51.0'}
+    assert len(written) <= len(EXPECTED) + 5
+    assert len([key for key in written if "more" in key]) == 2
+
+
+def test_what_no_turn_wrote_is_written_when_asked(tmp_path: Path) -> None:
+    async def count_last() -> None:
+        count(tmp_path)
+
+    asyncio.run(count_last())
+    tallies.save()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(tmp_path))
+    assert lines(registry) == EXPECTED
