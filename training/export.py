@@ -10,7 +10,7 @@ The head is the same for every network: softmax over ten logits gives `probabili
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,25 +83,40 @@ def export_untrained(recipe: Recipe, path: Path) -> Path:
 
 
 def convert(model: Any, temperature: float) -> Any:
-    """The ONNX graph of a network from float `[N, 28, 28, 1]` to logits `[N, 10]` or `[N, 11]`."""
+    """The ONNX graph of a network from uint8 `[N, 28, 28]` to `probabilities` and `reject`."""
     import tensorflow as tf
-    import tf2onnx
 
-    network = as_convolutions(model)
-    classes = int(model.output_shape[-1])
-
-    def answer(image: Any) -> dict[str, Any]:
-        scaled = tf.cast(image, tf.float32) * np.float32(1 / 255)
-        logits = network(tf.reshape(scaled, [-1, SIZE, SIZE, 1]), training=False)
-        logits = tf.reshape(logits, [-1, 11]) * np.float32(1 / temperature)
+    def answer(logits: Any) -> dict[str, Any]:
+        logits = logits * np.float32(1 / temperature)
         digits, _ = tf.split(logits, [10, 1], axis=1)
         _, reject = tf.split(tf.nn.softmax(logits), [10, 1], axis=1)
         return {"probabilities": tf.nn.softmax(digits), "reject": tf.reshape(reject, [-1])}
 
-    if classes not in (10, 11):
+    return _convert(model, answer)
+
+
+def convert_logits(model: Any) -> Any:
+    """The ONNX graph of a network from uint8 `[N, 28, 28]` to `logits`, `[N, 10]` or `[N, 11]`."""
+    classes = int(model.output_shape[-1])
+    return _convert(model, lambda logits: {"logits": logits[:, :classes]})
+
+
+def _convert(model: Any, answer: Callable[[Any], dict[str, Any]]) -> Any:
+    """The graph from uint8 `[N, 28, 28]` to what `answer` makes of the eleven logits."""
+    import tensorflow as tf
+    import tf2onnx
+
+    network = as_convolutions(model)
+    if (classes := int(model.output_shape[-1])) not in (10, 11):
         raise ExportError(f'the network has {classes} classes; only 10, or 11 with "no digit", can be exported')
+
+    def whole(image: Any) -> dict[str, Any]:
+        scaled = tf.cast(image, tf.float32) * np.float32(1 / 255)
+        logits = network(tf.reshape(scaled, [-1, SIZE, SIZE, 1]), training=False)
+        return answer(tf.reshape(logits, [-1, 11]))
+
     signature = [tf.TensorSpec((None, SIZE, SIZE), tf.uint8, name="image")]
-    graph, _ = tf2onnx.convert.from_function(tf.function(answer), input_signature=signature, opset=OPSET)
+    graph, _ = tf2onnx.convert.from_function(tf.function(whole), input_signature=signature, opset=OPSET)
     _name_batch_axis(graph)
     return graph
 

@@ -65,14 +65,16 @@ def data_option(data: Mapping[str, Any]) -> str:
 
 
 def training_commands(training: Mapping[str, Any]) -> list[str]:
-    """The verbs and their arguments that train a network again, those of the network that it started from first.
+    """The verbs and their arguments that train a network again, those of its teachers and of where it started first.
 
     Args:
-        training: `recipe`, `seed`, `data` and, where there is one, `initial`, as a run's config holds them.
+        training: `recipe`, `seed`, `data` and, where there are any, `initial` and `teachers`, as a run's config holds them.
     """
     recipe, initial = Recipe.from_json(training["recipe"]), training.get("initial")
-    before = training_commands(initial) if initial and "version" not in initial else []
-    return [*before, training_command(recipe, [training["seed"]], training["data"], initial)]
+    others = [*training.get("teachers", []), *([initial] if initial and "version" not in initial else [])]
+    before = [command for other in others for command in training_commands(other)]
+    # Where it starts may be one of its teachers.
+    return [*dict.fromkeys(before), training_command(recipe, [training["seed"]], training["data"], initial)]
 
 
 def training_command(
@@ -84,14 +86,18 @@ def training_command(
         return f"ensemble{source} {' '.join(f'runs/{Path(member).name}' for member in recipe.members)}"
     known = ARCHITECTURES.get(recipe.architecture)
     default = known.recipe if known else Recipe(recipe.architecture)
+    starts = ""
     if recipe.init_from:
-        former = Recipe.from_json(initial["recipe"]) if initial else default
         path = "models" if initial and "version" in initial else "runs"
-        verb = f"train --init-from {path}/{Path(recipe.init_from).name}"
-        default = fine_tuning(former, Path(recipe.init_from), former)
-    elif recipe.teachers:
-        verb = f"distil {' '.join(f'runs/{Path(teacher).name}' for teacher in recipe.teachers)} --student {recipe.architecture}"
+        starts = f" --init-from {path}/{Path(recipe.init_from).name}"
+    if recipe.teachers:
+        teachers = " ".join(f"runs/{Path(teacher).name}" for teacher in recipe.teachers)
+        verb = f"distil {teachers} --student {recipe.architecture}{starts}"
         default = replace(default, classes=recipe.classes, loss="categorical_crossentropy", teachers=recipe.teachers)
+    elif recipe.init_from:
+        former = Recipe.from_json(initial["recipe"]) if initial else default
+        verb = f"train{starts}"
+        default = fine_tuning(former, Path(recipe.init_from), former)
     else:
         verb = f"train --architecture {recipe.architecture}"
     return verb + source + told + _settings(recipe, default)

@@ -159,6 +159,8 @@ def _trained_in_words(training: Mapping[str, Any]) -> str:
     elif batches != "shuffled":
         added = ", moved about by code"
     told = f"{data['split']['train']:,} digits of {part_of(data, 'training')}{added}"
+    if names := [f"`{teacher['run']}`" for teacher in training.get("teachers", ())]:
+        told += f", with the answers of {' and '.join(names)} beside the labels"
     initial = training.get("initial")
     if not initial:
         return f"{told}."

@@ -17,7 +17,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -64,11 +64,17 @@ class Run:
 
     @classmethod
     def create(
-        cls, root: Path, recipe: Recipe, seed: int, data: Mapping[str, Any], initial: Mapping[str, Any] | None = None
+        cls,
+        root: Path,
+        recipe: Recipe,
+        seed: int,
+        data: Mapping[str, Any],
+        initial: Mapping[str, Any] | None = None,
+        teachers: Sequence[Mapping[str, Any]] = (),
     ) -> "Run":
         """Make a new folder, named by architecture, seed and time, and write its config.
 
-        `initial` is the origin of the network that it starts from.
+        `initial` is the origin of the network that it starts from, `teachers` are those of its teachers.
         """
         now = datetime.now(UTC)
         name = f"{recipe.architecture}-seed{seed}-{now:%Y%m%d-%H%M%S}"
@@ -82,7 +88,8 @@ class Run:
             "git": git_state(),
             "machine": machine(),
         }
-        run.write("config", config | ({"initial": dict(initial)} if initial else {}))
+        others: dict[str, Any] = {"initial": initial, "teachers": list(teachers)}
+        run.write("config", config | {name: origin for name, origin in others.items() if origin})
         return run
 
     @classmethod
@@ -145,10 +152,10 @@ class Run:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """How it came about: `run`, `recipe`, `seed`, `data`, and `initial` where it started from another network."""
+        """How it came about: `run`, `recipe`, `seed`, `data`, and of other networks that took part `initial` and `teachers`."""
         config = self.read("config")
         told = {"run": self.id, "recipe": without_folders(config["recipe"])}
-        return told | {name: config[name] for name in ("seed", "data", "initial") if name in config}
+        return told | {name: config[name] for name in ("seed", "data", "initial", "teachers") if name in config}
 
 
 def without_folders(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The seeds of one recipe trained side by side: each in a process of its own, on its share of the cores.
+"""Several trainings side by side: each in a process of its own, on its share of the cores.
 
 Small networks gain little from a second thread: on two cores, two trainings of one thread each do in the same time
 one and a half times as much as one training of two threads.
@@ -21,22 +21,23 @@ _given: dict[str, Dataset] = {}
 
 
 def train_side_by_side(
-    root: Path, dataset: Dataset, recipe: Recipe, seeds: Sequence[int], jobs: int, *, h5: bool = False
+    root: Path, dataset: Dataset, trainings: Sequence[tuple[Recipe, int]], jobs: int, *, h5: bool = False
 ) -> list[Run]:
-    """One run in `root` for each seed, in this order, `jobs` at a time.
+    """One run in `root` for each recipe and its seed, in this order, `jobs` at a time.
 
     Raises:
-        RecipeError: the recipe cannot be followed.
+        RecipeError: a recipe cannot be followed.
         RunError: a file of a run cannot be written, or what it starts from cannot be read.
     """
     # What is drawn beforehand is drawn once, if the processes can share it.
     can_fork = "fork" in multiprocessing.get_all_start_methods() and "tensorflow" not in sys.modules
-    if can_fork and recipe.batches in SOURCES:
-        make_stock(hold_out(dataset, recipe.validation_share).train)
+    if can_fork:
+        for share in {recipe.validation_share for recipe, _ in trainings if recipe.batches in SOURCES}:
+            make_stock(hold_out(dataset, share).train)
     context = multiprocessing.get_context("fork" if can_fork else "spawn")
-    threads = max(1, _cores() // min(jobs, len(seeds)))
+    threads = max(1, _cores() // min(jobs, len(trainings)))
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=(dataset, threads)) as pool:
-        folders = [pool.submit(_train, root, recipe, seed, h5=h5) for seed in seeds]
+        folders = [pool.submit(_train, root, recipe, seed, h5=h5) for recipe, seed in trainings]
         return [Run.open(folder.result()) for folder in folders]
 
 

@@ -38,7 +38,7 @@ def origin_of(path: Path) -> dict[str, Any]:
     if path.suffix != ".onnx":
         return Run.open(path).origin
     record = load_classifier(path).record
-    names = ("run", "recipe", "seed", "data", "initial")
+    names = ("run", "recipe", "seed", "data", "initial", "teachers")
     told = {name: record.training[name] for name in names if name in record.training}
     if missing := [name for name in names[:4] if name not in told]:
         raise RunError(f"{path} does not tell how it was trained: its record lacks {missing[0]!r}")

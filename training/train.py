@@ -25,10 +25,11 @@ from training.errors import RecipeError, RunError
 from training.events import EventLog
 from training.interrupt import held_back
 from training.moves import moved
-from training.network import load_keras_model, predict_logits, save_model, to_input
+from training.network import predict_logits, save_model, to_input
 from training.recipe import Recipe
 from training.runs import Run
 from training.starting import load_initial, origin_of
+from training.teachers import load_teachers, mean_logits
 
 # Weights are averaged every so many steps: taking them out of TensorFlow costs as much as a tenth of a step.
 EMA_STRIDE = 8
@@ -59,7 +60,8 @@ def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bo
     _find_batches(recipe)
     initial = origin_of(Path(recipe.init_from)) if recipe.init_from else None
     dataset = hold_out(dataset, recipe.validation_share)
-    run = Run.create(root, recipe, seed, dataset.origin, initial)
+    teachers = [Run.open(Path(teacher)).origin for teacher in recipe.teachers]
+    run = Run.create(root, recipe, seed, dataset.origin, initial, teachers)
     return _train(run, dataset, h5=h5)
 
 
@@ -125,7 +127,7 @@ class Trainer:
             metrics=[objective.accuracy(recipe)],
         )
         self.model.optimizer.build(self.model.trainable_variables)
-        self.teachers = [_load_teacher(Path(teacher), recipe) for teacher in recipe.teachers]
+        self.teachers = load_teachers(recipe)
         # Short epochs are averaged over as well.
         self.stride = min(EMA_STRIDE, steps_per_epoch(self.digits, recipe))
         self.average: list[NDArray[np.float32]] = self.model.get_weights() if recipe.ema else []
@@ -224,7 +226,8 @@ class Trainer:
             raise RunError(f"the checkpoint {path} is broken or of another network; remove it to start over") from exc
 
     def _step(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Mapping[str, float]:
-        expected = objective.targets(labels, self._ask_teachers(images), self.recipe)
+        hints = mean_logits(self.teachers, images) if self.teachers else None
+        expected = objective.targets(labels, hints, self.recipe)
         logs: Mapping[str, float] = self.model.train_on_batch(to_input(images), expected, return_dict=True)
         step = int(self.model.optimizer.iterations)
         if self.recipe.ema and step % self.stride == 0:
@@ -234,12 +237,6 @@ class Trainer:
             for average, weights in zip(self.average, self.model.get_weights(), strict=True):
                 np.add(decay * average, (1 - decay) * weights, out=average)
         return logs
-
-    def _ask_teachers(self, images: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        if not self.teachers:
-            return None
-        answers = [predict_logits(teacher, images) for teacher in self.teachers]
-        return np.asarray(np.mean(answers, axis=0), dtype=np.float32)
 
     def _validate(self) -> dict[str, float]:
         model = self.averaged_model() if self.recipe.ema else self.model
@@ -266,13 +263,6 @@ def _take_weights(model: Any, source: Path) -> None:
         raise RecipeError(f"the network of {source} is of another architecture; its weights do not fit")
     for mine, theirs in pairs:
         mine.assign(theirs)
-
-
-def _load_teacher(folder: Path, recipe: Recipe) -> Any:
-    model = load_keras_model(Run.open(folder).model_path)
-    if model.output_shape[-1] != recipe.classes:
-        raise RecipeError(f"the teacher {folder} has {model.output_shape[-1]} classes, the recipe {recipe.classes}")
-    return model
 
 
 def _find_batches(recipe: Recipe) -> BatchSource:

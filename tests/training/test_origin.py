@@ -71,6 +71,14 @@ def test_data_are_called_what_is_known_of_them(name: str, told: str, test: str) 
                 "--set epochs=5 learning_rate=0.001 schedule=constant"
             ),
         ),
+        (
+            Recipe("lenet5", loss="categorical_crossentropy", teachers=("here/a", "b"), init_from="here/a"),
+            MNIST,
+            (
+                "distil runs/a runs/b --student lenet5 --init-from runs/a --seeds 1 2 "
+                "--set epochs=5 optimizer=adam learning_rate=0.001 schedule=constant momentum=0.0"
+            ),
+        ),
         (Recipe("ensemble", members=("a", "b")), MNIST, "ensemble runs/a runs/b"),
     ],
 )
@@ -89,6 +97,34 @@ def test_the_command_gives_the_very_recipe(fine_tuned: dict[str, Any]) -> None:
     first, second = training_commands(training | {"initial": initial, "recipe": recipe})
     assert first.startswith(f"train --architecture ours --seed {initial['seed']}")
     assert second == (f"train --init-from runs/{initial['run']} --data FOLDER --seed 5 --set epochs=3")
+
+
+def test_a_student_is_told_with_its_teachers_which_are_trained_first(record: dict[str, Any]) -> None:
+    teachers = [
+        {"run": f"ours-seed{seed}", "recipe": ARCHITECTURES["ours"].recipe.to_json(), "seed": seed, "data": MNIST}
+        for seed in (1, 2)
+    ]
+    recipe = ARCHITECTURES["ours"].recipe.changed(
+        ["loss=categorical_crossentropy", "teachers=ours-seed1,ours-seed2", "init_from=ours-seed2", "epochs=5"]
+    )
+    training = record["training"] | {
+        "recipe": recipe.to_json(),
+        "seed": 2,
+        "teachers": teachers,
+        "initial": teachers[1],
+    }
+    assert training_commands(training) == [
+        "train --architecture ours --seed 1",
+        "train --architecture ours --seed 2",
+        "distil runs/ours-seed1 runs/ours-seed2 --student ours --init-from runs/ours-seed2 --seed 2 --set epochs=5",
+    ]
+    teachers[1]["data"] = teachers[1]["data"] | {"split": training["data"]["split"]}
+    card = model_card(record | {"training": training}, 1)
+    assert (
+        "what code makes of them and draws, with the answers of `ours-seed1` and `ours-seed2` beside the labels."
+        in card
+    )
+    assert "It started from the weights of `ours-seed2`, which was trained on 54,006 digits" in card
 
 
 def test_the_card_of_a_fine_tuned_network_claims_nothing_of_mnist_but_where_it_started(

@@ -130,6 +130,26 @@ def test_a_student_learns_from_its_teachers(source: Path, runs: Path, tmp_path: 
     assert accuracy(folder, source) > 0.9
 
 
+def test_each_student_may_start_where_one_of_its_teachers_stands(
+    source: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teachers = [str(run) for run in sorted(runs.iterdir())]
+    argv = ["distil", "--data", str(source), *teachers, "--student", "cnn_225k", "--runs", str(tmp_path)]
+    options = ["--epochs", "1", "--set", "batch_size=32", "learning_rate=0", "--seeds", "7", "8"]
+    assert main([*argv, "--init-from", *teachers, *options, "9"]) == 2
+    assert "--init-from names 2 runs for 3 seeds" in capsys.readouterr().err
+    assert main([*argv, "--init-from", *teachers, *options]) == 0
+    for student, teacher in zip(sorted(tmp_path.iterdir()), teachers, strict=True):
+        config = Run(student).read("config")
+        assert config["initial"]["run"] == Path(teacher).name
+        assert [each["run"] for each in config["teachers"]] == [Path(each).name for each in teachers]
+        for mine, theirs in zip(
+            *(load_keras_model(Run(Path(run)).model_path).trainable_variables for run in (student, teacher)),
+            strict=True,
+        ):
+            assert np.array_equal(mine, theirs)
+
+
 def test_tuning_goes_on_where_it_stopped_and_looks_at_no_test_digit(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,7 +19,7 @@ RECIPE = Recipe("cnn_225k", epochs=1, batch_size=32)
 
 def test_each_seed_is_trained_as_it_is_alone(tmp_path):
     dataset = tiny_dataset(train=64, validation=20, test=10)
-    runs = train_side_by_side(tmp_path, dataset, RECIPE, [3, 4], jobs=2)
+    runs = train_side_by_side(tmp_path, dataset, [(RECIPE, 3), (RECIPE, 4)], jobs=2)
     assert [run.seed for run in runs] == [3, 4]
     alone = train_run(tmp_path / "alone", dataset, RECIPE, 4)
     for together, one in zip(
@@ -34,4 +34,4 @@ def test_what_cannot_be_trained_is_told(tmp_path):
 
     dataset = tiny_dataset(train=64, validation=20, test=10)
     with pytest.raises(RecipeError, match="unknown source of batches 'none'"):
-        train_side_by_side(tmp_path, dataset, replace(RECIPE, batches="none"), [1, 2], jobs=2)
+        train_side_by_side(tmp_path, dataset, [(replace(RECIPE, batches="none"), seed) for seed in (1, 2)], jobs=2)

@@ -6,13 +6,18 @@ from training.architectures import find_architecture
 from training.errors import RunError
 from training.runs import Run
 from training.verbs.common import Arguments, add_source, add_verb, load
-from training.verbs.train import add_training, changed, print_validation, train_seeds
+from training.verbs.train import add_training, changed, print_validation, train_all
 
 _TEXT = """\
 train a small network to answer as larger ones do
 
 The student learns from the labels and from the mean answer of its teachers, which says more: how much a 7 looks like
-a 1. The teachers see the very pictures that the student sees, augmentation included. (Hinton, Vinyals, Dean, 2015)"""
+a 1. The teachers see the very pictures that the student sees, augmentation included. (Hinton, Vinyals, Dean, 2015)
+
+A student as large as its teachers may start where one of them stands, and soon answers as all of them together do; each
+seed from another teacher, so that the students differ as their teachers do:
+
+  python -m training distil A B C --student ours --init-from A B C --seeds 1 2 3 --jobs 3"""
 
 
 def add(verbs: Any) -> None:
@@ -20,6 +25,13 @@ def add(verbs: Any) -> None:
     add_source(parser)
     parser.add_argument("teachers", type=Path, nargs="+", metavar="RUN", help="finished runs to learn from")
     parser.add_argument("--student", default="cnn_32_64_64_dense64", metavar="NAME", help="which network is to learn")
+    parser.add_argument(
+        "--init-from",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="start from the weights of this finished run, or of as many as there are seeds, one for each",
+    )
     add_training(parser)
 
 
@@ -34,4 +46,13 @@ def _run(arguments: Arguments) -> None:
         loss="categorical_crossentropy",
         teachers=tuple(str(run.folder) for run in teachers),
     )
-    print_validation(train_seeds(changed(recipe, arguments), load(arguments), arguments))
+    recipe = changed(recipe, arguments)
+    starts = arguments.init_from or [recipe.init_from]
+    if len(starts) == 1:
+        starts *= len(arguments.seeds)
+    if len(starts) != len(arguments.seeds):
+        raise RunError(
+            f"--init-from names {len(starts)} runs for {len(arguments.seeds)} seeds; give one, or one for each"
+        )
+    trainings = [(replace(recipe, init_from=start), seed) for start, seed in zip(starts, arguments.seeds, strict=True)]
+    print_validation(train_all(trainings, load(arguments), arguments))

@@ -80,11 +80,11 @@ def changed(recipe: Recipe, arguments: Arguments) -> Recipe:
     return recipe if arguments.epochs is None else replace(recipe, epochs=arguments.epochs)
 
 
-def train_seeds(recipe: Recipe, dataset: Dataset, arguments: Arguments) -> list[Run]:
-    """One run for each seed."""
-    if arguments.jobs > 1 and len(arguments.seeds) > 1:
-        return train_side_by_side(arguments.runs, dataset, recipe, arguments.seeds, arguments.jobs, h5=arguments.h5)
-    return [train_run(arguments.runs, dataset, recipe, seed, h5=arguments.h5) for seed in arguments.seeds]
+def train_all(trainings: Sequence[tuple[Recipe, int]], dataset: Dataset, arguments: Arguments) -> list[Run]:
+    """One run for each recipe and its seed."""
+    if arguments.jobs > 1 and len(trainings) > 1:
+        return train_side_by_side(arguments.runs, dataset, trainings, arguments.jobs, h5=arguments.h5)
+    return [train_run(arguments.runs, dataset, recipe, seed, h5=arguments.h5) for recipe, seed in trainings]
 
 
 def print_validation(runs: Sequence[Run]) -> None:
@@ -106,7 +106,7 @@ def _run(arguments: Arguments) -> None:
     if arguments.resume:
         runs = [resume_run(arguments.resume, dataset, h5=arguments.h5)]
     else:
-        runs = train_seeds(recipe, dataset, arguments)
+        runs = train_all([(recipe, seed) for seed in arguments.seeds], dataset, arguments)
     print_validation(runs)
 
 
