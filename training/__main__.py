@@ -20,6 +20,7 @@ from training.verbs import (
     export,
     handwriting,
     ingredients,
+    lessons,
     predict,
     release,
     report,
@@ -51,6 +52,7 @@ What is it worth?
   handwriting  measure handwriting that no training saw: folders of pictures, formats and sizes, corruptions
   ablate       measure what each step of the normalisation is worth, beside the same steps with OpenCV
   ingredients  measure what each ingredient of our network's training is worth
+  lessons      measure what students learned from their teachers
   baselines  measure neighbours, support vectors, trees and logistic regression
   compare    one table over all runs and baselines
   report     one HTML page, and docs/accuracy.md
@@ -76,6 +78,7 @@ _VERBS = (
     handwriting,
     ablate,
     ingredients,
+    lessons,
     baselines,
     compare,
     report,

@@ -125,6 +125,11 @@ def name_of(record: Record) -> str:
     if fields.get("members"):
         return f"{name} of {len(fields['members'])}"
     default = ARCHITECTURES[name].recipe.to_json() if name in ARCHITECTURES else Recipe(name).to_json()
+    if fields.get("teachers"):
+        # Every student is trained on classes as one-hot rows, and may start from a teacher of its own.
+        default["loss"] = fields["loss"]
+        if fields.get("init_from") in fields["teachers"]:
+            fields["init_from"] = default["init_from"]
     changed = [f"{field}={_short(value)}" for field, value in fields.items() if value != _plain(default.get(field))]
     return f"{name} ({', '.join(changed)})" if changed else name
 

@@ -5,7 +5,7 @@ for, not how well the whole reads.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -65,38 +65,55 @@ def _finished(root: Path, seed: int, dataset: Dataset) -> list[Run]:
     return [run for run in runs if run.has("training") and run.read("config")["data"]["hashes"] == dict(dataset.hashes)]
 
 
+@dataclass(frozen=True)
+class Material:
+    """What networks are measured on: sets of images uint8 `[N, 28, 28]` with labels, by name, and what is no digit."""
+
+    images: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+    digits: NDArray[np.uint8]
+    negatives: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, sets: Sequence[PictureSet], dataset: Dataset) -> "Material":
+        """The digits held out, each set as the service brings it to the network, and families that are never trained on.
+
+        Raises:
+            RunError: one of a set is no picture.
+        """
+        digits = dataset.validation
+        images = {"MNIST validation": (digits.images, digits.labels)}
+        images |= {pictures.name: (normalise_all(pictures.pictures), pictures.labels) for pictures in sets}
+        negatives, _ = make_negatives(
+            NEGATIVES, (digits.images, digits.labels), np.random.default_rng(NEGATIVES_SEED), HELD_OUT
+        )
+        return cls(images, digits.images, negatives)
+
+    @property
+    def sizes(self) -> list[dict[str, Any]]:
+        return [{"name": name, "n": len(labels)} for name, (_, labels) in self.images.items()]
+
+
 def measure(runs: Mapping[str, Run], sets: Sequence[PictureSet], dataset: Dataset) -> dict[str, Any]:
     """How many digits each run misreads, of MNIST's that were held out and of each set, and how many negatives pass."""
-    digits = dataset.validation
-    images = {"MNIST validation": (digits.images, digits.labels)}
-    images |= {pictures.name: (normalise_all(pictures.pictures), pictures.labels) for pictures in sets}
-    negatives, _ = make_negatives(
-        NEGATIVES, (digits.images, digits.labels), np.random.default_rng(NEGATIVES_SEED), HELD_OUT
-    )
-    rows = {
-        name: _row(load_keras_model(run.model_path), images, digits.images, negatives) for name, run in runs.items()
-    }
+    material = Material.of(sets, dataset)
     whole = runs[WHOLE]
     return {
         "epochs": whole.recipe.epochs,
         "seed": whole.seed,
-        "sets": [{"name": name, "n": len(labels)} for name, (_, labels) in images.items()],
-        "negatives": len(negatives),
-        "rows": rows,
+        "sets": material.sizes,
+        "negatives": len(material.negatives),
+        "rows": {name: misread(load_keras_model(run.model_path), material) for name, run in runs.items()},
     }
 
 
-def _row(
-    model: Any,
-    sets: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]],
-    digits: NDArray[np.uint8],
-    negatives: NDArray[np.uint8],
-) -> dict[str, Any]:
+def misread(model: Any, material: Material) -> dict[str, Any]:
+    """`errors` of each set, and how many negatives are `passing`."""
     wrong = [
-        int((predict_logits(model, images)[:, :10].argmax(axis=1) != labels).sum()) for images, labels in sets.values()
+        int((predict_logits(model, images)[:, :10].argmax(axis=1) != labels).sum())
+        for images, labels in material.images.values()
     ]
-    limit = np.quantile(_reject(model, digits), 1 - REJECTED_DIGITS)
-    return {"errors": wrong, "passing": int((_reject(model, negatives) <= limit).sum())}
+    limit = np.quantile(_reject(model, material.digits), 1 - REJECTED_DIGITS)
+    return {"errors": wrong, "passing": int((_reject(model, material.negatives) <= limit).sum())}
 
 
 def _reject(model: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:

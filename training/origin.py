@@ -3,7 +3,7 @@
 Told by what runs and released files say of themselves, so that nothing is claimed that was not so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,25 +78,33 @@ def training_commands(training: Mapping[str, Any]) -> list[str]:
 
 
 def training_command(
-    recipe: Recipe, seeds: list[int], data: Mapping[str, Any], initial: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    seeds: Sequence[int],
+    data: Mapping[str, Any],
+    initial: Mapping[str, Any] | None = None,
+    *,
+    starts: Sequence[str] = (),
 ) -> str:
-    """The verb and its arguments that train by this recipe; fields that the verb sets by itself are left out."""
+    """The verb and its arguments that train by this recipe; fields that the verb sets by itself are left out.
+
+    `starts` are where students start, if each starts elsewhere than the recipe says: one for each seed.
+    """
     source, told = data_option(data), f" --seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     if recipe.members:
         return f"ensemble{source} {' '.join(f'runs/{Path(member).name}' for member in recipe.members)}"
     known = ARCHITECTURES.get(recipe.architecture)
     default = known.recipe if known else Recipe(recipe.architecture)
-    starts = ""
+    beginning = ""
     if recipe.init_from:
         path = "models" if initial and "version" in initial else "runs"
-        starts = f" --init-from {path}/{Path(recipe.init_from).name}"
+        beginning = f" --init-from {' '.join(f'{path}/{Path(start).name}' for start in starts or [recipe.init_from])}"
     if recipe.teachers:
         teachers = " ".join(f"runs/{Path(teacher).name}" for teacher in recipe.teachers)
-        verb = f"distil {teachers} --student {recipe.architecture}{starts}"
+        verb = f"distil {teachers} --student {recipe.architecture}{beginning}"
         default = replace(default, classes=recipe.classes, loss="categorical_crossentropy", teachers=recipe.teachers)
     elif recipe.init_from:
         former = Recipe.from_json(initial["recipe"]) if initial else default
-        verb = f"train{starts}"
+        verb = f"train{beginning}"
         default = fine_tuning(former, Path(recipe.init_from), former)
     else:
         verb = f"train --architecture {recipe.architecture}"

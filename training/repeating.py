@@ -40,18 +40,20 @@ def _trainings(records: Sequence[Record]) -> list[str]:
         # A record of an earlier version leaves out what recipes could not say then.
         recipe = Recipe.from_json(record["recipe"]).to_json()
         told = {"recipe": recipe, "data": record.get("data"), "initial": record.get("initial")}
+        if recipe["init_from"] and recipe["teachers"]:
+            # Each student may start from a teacher of its own.
+            told |= {"recipe": recipe | {"init_from": ""}, "initial": None}
         groups.setdefault(json.dumps(told, sort_keys=True), []).append(record)
     found = [(Recipe.from_json(group[0]["recipe"]), group) for group in groups.values()]
     found.sort(key=lambda item: (bool(item[0].members), bool(item[0].init_from or item[0].teachers)))
-    return [
-        training_command(
-            recipe,
-            sorted(record["seed"] for record in group),
-            group[0].get("data", {}),
-            group[0].get("initial"),
-        )
-        for recipe, group in found
-    ]
+    return [_training(recipe, sorted(group, key=lambda record: int(record["seed"]))) for recipe, group in found]
+
+
+def _training(recipe: Recipe, group: Sequence[Record]) -> str:
+    first = group[0]
+    starts = dict.fromkeys(str(record["recipe"].get("init_from", "")) for record in group)
+    seeds = [record["seed"] for record in group]
+    return training_command(recipe, seeds, first.get("data", {}), first.get("initial"), starts=list(starts))
 
 
 def _tflite(records: Sequence[Record], data: str) -> list[str]:
@@ -82,10 +84,12 @@ def _measurements(figures: Mapping[str, Any]) -> dict[str, str]:
     ablated = max((each["n"] for each in figures.get("ablation", {}).get("sets", [])), default=0)
     beside = " --beside runs/RUN/digits.onnx" * (len(figures.get("handwriting", {}).get("corruptions", "-")) - 1)
     left_out = figures.get("ingredients", {})
+    students = " ".join(f"runs/{run}" for run in figures.get("lessons", {}).get("students", []))
     return {
         "handwriting": f"handwritingDATA {_FIGURES} models/digits.onnx SET...{beside}",
         "ablation": f"ablate {_FIGURES} --per-set {ablated} models/digits.onnx SET...",
         "ingredients": f"ingredientsDATA {_FIGURES} --epochs {left_out.get('epochs')} --seed {left_out.get('seed')} SET...",
+        "lessons": f"lessonsDATA {_FIGURES} {students} --sets SET...",
         "decisions": f"decisionsDATA {_FIGURES} --photos FOLDER --negatives FOLDER",
         "fields": f"stringsDATA {_FIGURES} --sequences FOLDER models/digits.onnx",
     }

@@ -50,6 +50,20 @@ def test_only_what_was_measured_is_told_networks_that_others_need_first() -> Non
     assert not any(line.startswith(("strings", "columns", "decisions", "release")) for line in found)
 
 
+def test_students_that_start_at_their_teachers_are_told_in_one_command() -> None:
+    names = ["lenet5-seed1", "lenet5-seed2"]
+    students = [
+        record("lenet5", seed, [2], teachers=names, loss="categorical_crossentropy", init_from=f"lenet5-seed{seed}")
+        | {"initial": {"run": f"lenet5-seed{seed}"}}
+        for seed in (2, 1)
+    ]
+    found = told(students, lessons={"students": ["lenet5-seed1-later"]})
+    assert found[1].startswith(
+        "distil runs/lenet5-seed1 runs/lenet5-seed2 --student lenet5 --init-from runs/lenet5-seed1 runs/lenet5-seed2 --seeds 1 2"
+    )
+    assert "lessons --record docs/figures runs/lenet5-seed1-later --sets SET..." in found
+
+
 def test_other_data_are_named() -> None:
     found = told([record("lenet5", 0, [1]) | {"data": {"hashes": {"emnist.npz": "0"}}}])
     assert "compare --data emnist.npz --time" in found
