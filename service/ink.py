@@ -81,7 +81,12 @@ class Look:
 
 
 FIRST_LOOK = Look()
-OTHER_LOOKS = (Look(cut_neighbours=False), Look(firm=True), Look(firm=True, other_sharpness=True))
+OTHER_LOOKS = (
+    Look(cut_neighbours=False),
+    Look(other_sharpness=True),
+    Look(firm=True),
+    Look(firm=True, other_sharpness=True),
+)
 
 
 @dataclass(frozen=True)

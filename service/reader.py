@@ -117,7 +117,7 @@ SQUARE = 1.35
 SEVERAL = 0.9
 
 # Below this confidence the picture is looked at again.
-UNSURE = 0.9
+UNSURE = 0.95
 
 Source = bytes | images.Page | Digit | ServiceError
 
