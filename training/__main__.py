@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from training.errors import TrainingError
 from training.verbs import (
     ablate,
+    average,
     baselines,
     calibrate,
     columns,
@@ -37,7 +38,8 @@ From pictures of digits to a released model, step by step:
   train      train a network; everything about it goes into runs/<id>/
   tune       search for a better recipe, on validation digits
   distil     train a small network to answer as larger ones do
-  ensemble   average several runs into one
+  average    average the weights of a run and of the network that it started from
+  ensemble   average the answers of several runs
   evaluate   accuracy, per-class scores, calibration, mistakes, as JSON and plots
   predict    read one picture and show what the network saw
   calibrate  fit the temperature and the thresholds on validation digits
@@ -66,6 +68,7 @@ _VERBS = (
     train,
     tune,
     distil,
+    average,
     ensemble,
     evaluate,
     predict,

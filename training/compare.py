@@ -122,15 +122,17 @@ def name_of(record: Record) -> str:
     name = str(fields.pop("architecture"))
     if name in BASELINES:
         return f"{name} (fitted on {fields['fit_on']:,})" if "fit_on" in fields else name
-    if fields.get("members"):
-        return f"{name} of {len(fields['members'])}"
+    members = fields.pop("members", ())
+    if members and name not in ARCHITECTURES:
+        return f"{name} of {len(members)}"
     default = ARCHITECTURES[name].recipe.to_json() if name in ARCHITECTURES else Recipe(name).to_json()
     if fields.get("teachers"):
         # Every student is trained on classes as one-hot rows, and may start from a teacher of its own.
         default["loss"] = fields["loss"]
         if fields.get("init_from") in fields["teachers"]:
             fields["init_from"] = default["init_from"]
-    changed = [f"{field}={_short(value)}" for field, value in fields.items() if value != _plain(default.get(field))]
+    changed = ["averaged"] if members else []
+    changed += [f"{field}={_short(value)}" for field, value in fields.items() if value != _plain(default.get(field))]
     return f"{name} ({', '.join(changed)})" if changed else name
 
 
@@ -152,7 +154,7 @@ def time_records(
         for path, record in networks.items():
             recipe = Recipe.from_json(record["recipe"])
             graph = Run(runs / path.stem).onnx_path
-            if not graph.is_file() and not recipe.members:
+            if not graph.is_file() and recipe.architecture in ARCHITECTURES:
                 network = f"{recipe.architecture}-{recipe.classes}-{recipe.normalize}"
                 if network not in built:
                     built[network] = export_untrained(recipe, Path(scratch) / f"{network}.onnx")

@@ -36,16 +36,22 @@ def ensemble_runs(members: Sequence[Path], root: Path, dataset: Dataset) -> Run:
     if len(members) < 2:
         raise RunError("an ensemble needs at least two runs")
     runs = [Run.open(folder) for folder in members]
+    require_same_data(runs, dataset)
+    model = average_networks([load_keras_model(run.model_path) for run in runs])
+    recipe = replace(runs[0].recipe, architecture=ARCHITECTURE, members=tuple(run.id for run in runs))
+    others: dict[str, Any] = {"initial": runs[0].origin.get("initial"), "members": [each.origin for each in runs]}
+    run = Run.create(root, recipe, runs[0].seed, dataset.origin, others)
+    save_model(model, run.model_path)
+    run.write("history", {"epochs": []})
+    run.write("training", outcome(model, runs, dataset.validation))
+    return run
+
+
+def require_same_data(runs: Sequence[Run], dataset: Dataset) -> None:
+    """Raise RunError where a run was trained on other data files than those of the dataset."""
     for run in runs:
         if run.read("config")["data"]["hashes"] != dict(dataset.hashes):
             raise RunError(f"the run {run.folder} was trained on other data files than these")
-    model = average_networks([load_keras_model(run.model_path) for run in runs])
-    recipe = replace(runs[0].recipe, architecture=ARCHITECTURE, members=tuple(run.id for run in runs))
-    run = Run.create(root, recipe, runs[0].seed, dataset.origin, runs[0].origin.get("initial"))
-    save_model(model, run.model_path)
-    run.write("history", {"epochs": []})
-    run.write("training", _result(model, runs, dataset.validation))
-    return run
 
 
 def average_networks(models: Sequence[Any]) -> Any:
@@ -71,7 +77,8 @@ def average_networks(models: Sequence[Any]) -> Any:
     return model
 
 
-def _result(model: Any, runs: Sequence[Run], validation: Digits) -> dict[str, Any]:
+def outcome(model: Any, runs: Sequence[Run], validation: Digits) -> dict[str, Any]:
+    """What a network that was made of runs came to, as a training tells it."""
     probabilities, _ = apply_temperature(predict_logits(model, validation.images), 1.0)
     trained = [run.read("training") for run in runs]
     return {

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from training.averaging import average_weights
 from training.data import Dataset
 from training.ensemble import average_networks
 from training.errors import RunError
@@ -16,8 +17,10 @@ from training.handwriting import PictureSet
 from training.ingredients import Material, misread
 from training.network import load_keras_model
 from training.runs import Run
+from training.starting import load_initial
 
 ALONE, TOGETHER, STUDENTS = "a teacher", "all teachers together", "a student"
+AVERAGED = "a student averaged with where it started"
 
 
 def measure(students: Sequence[Run], sets: Sequence[PictureSet], dataset: Dataset) -> dict[str, Any]:
@@ -36,6 +39,8 @@ def measure(students: Sequence[Run], sets: Sequence[PictureSet], dataset: Datase
         TOGETHER: [misread(average_networks(networks), material)],
         STUDENTS: [misread(load_keras_model(run.model_path), material) for run in students],
     }
+    if all(run.recipe.init_from for run in students):
+        rows[AVERAGED] = [misread(_averaged(run), material) for run in students]
     return {
         "students": [run.id for run in students],
         "epochs": students[0].recipe.epochs,
@@ -43,6 +48,12 @@ def measure(students: Sequence[Run], sets: Sequence[PictureSet], dataset: Datase
         "negatives": len(material.negatives),
         "rows": rows,
     }
+
+
+def _averaged(run: Run) -> Any:
+    model, start = load_keras_model(run.model_path), Path(run.recipe.init_from)
+    average_weights(model, load_initial(start), start.name)
+    return model
 
 
 def table(figures: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -53,7 +53,13 @@ def fine_tuning(former: Recipe, init_from: Path, recipe: Recipe) -> Recipe:
         classes=former.classes,
         normalize=former.normalize,
         teachers=(),
+        members=(),
     )
+
+
+def is_averaged(recipe: Recipe) -> bool:
+    """Whether it is one network, with the mean of a member's weights and of those that this one started from."""
+    return bool(recipe.members) and recipe.architecture in ARCHITECTURES
 
 
 def data_option(data: Mapping[str, Any]) -> str:
@@ -65,13 +71,15 @@ def data_option(data: Mapping[str, Any]) -> str:
 
 
 def training_commands(training: Mapping[str, Any]) -> list[str]:
-    """The verbs and their arguments that train a network again, those of its teachers and of where it started first.
+    """The verbs and their arguments that train a network again, those of other networks that took part first.
 
     Args:
-        training: `recipe`, `seed`, `data` and, where there are any, `initial` and `teachers`, as a run's config holds them.
+        training: `recipe`, `seed`, `data` and, where there are any, `initial`, `teachers` and `members`, as a run's config
+            holds them.
     """
     recipe, initial = Recipe.from_json(training["recipe"]), training.get("initial")
-    others = [*training.get("teachers", []), *([initial] if initial and "version" not in initial else [])]
+    started = [initial] if initial and "version" not in initial else []
+    others = [*training.get("teachers", []), *started, *training.get("members", [])]
     before = [command for other in others for command in training_commands(other)]
     # Where it starts may be one of its teachers.
     return [*dict.fromkeys(before), training_command(recipe, [training["seed"]], training["data"], initial)]
@@ -91,7 +99,8 @@ def training_command(
     """
     source, told = data_option(data), f" --seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     if recipe.members:
-        return f"ensemble{source} {' '.join(f'runs/{Path(member).name}' for member in recipe.members)}"
+        verb = "average" if is_averaged(recipe) else "ensemble"
+        return f"{verb}{source} {' '.join(f'runs/{Path(member).name}' for member in recipe.members)}"
     known = ARCHITECTURES.get(recipe.architecture)
     default = known.recipe if known else Recipe(recipe.architecture)
     beginning = ""

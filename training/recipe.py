@@ -37,7 +37,8 @@ class Recipe:
     for the data set's own. `early_stopping` is the number of epochs without a lower validation loss after which
     training ends with the weights of the best epoch; `plateau` that without a higher validation accuracy after which
     the learning rate is multiplied by `plateau_factor`, down to `plateau_floor`; 0 for never. `init_from` is a run
-    folder or a released file to take the weights from. `members` are the runs that an ensemble averages; it is not trained itself.
+    folder or a released file to take the weights from. `members` are the runs that an ensemble averages, or the one whose
+    weights were averaged with those of `init_from`; such a run is not trained itself.
     `precision` is that of activations in training; weights are always float32.
     """
 

@@ -16,7 +16,16 @@ from training.errors import ReleaseError, RunError
 from training.evaluate import evaluate, evaluate_uploads, load_classifier
 from training.export import NAME, check_parity, metadata, write_metadata
 from training.network import load_keras_model
-from training.origin import data_option, is_mnist, part_in_short, part_of, source_of, training_commands
+from training.origin import (
+    data_option,
+    is_averaged,
+    is_mnist,
+    part_in_short,
+    part_of,
+    source_of,
+    training_commands,
+)
+from training.recipe import Recipe
 from training.runs import Run, write_json
 
 MINIMUM_ACCURACY = 0.985
@@ -161,6 +170,8 @@ def _trained_in_words(training: Mapping[str, Any]) -> str:
     told = f"{data['split']['train']:,} digits of {part_of(data, 'training')}{added}"
     if names := [f"`{teacher['run']}`" for teacher in training.get("teachers", ())]:
         told += f", with the answers of {' and '.join(names)} beside the labels"
+    if is_averaged(recipe := Recipe.from_json(training["recipe"])):
+        told += f", by `{recipe.members[0]}`, with whose weights those that it started from are averaged"
     initial = training.get("initial")
     if not initial:
         return f"{told}."

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from training.baselines import BASELINES
 from training.compare import Record
-from training.origin import data_option, training_command
+from training.origin import data_option, is_averaged, training_command
 from training.recipe import Recipe
 
 _FIGURES = "--record docs/figures"
@@ -42,7 +43,7 @@ def _trainings(records: Sequence[Record]) -> list[str]:
         told = {"recipe": recipe, "data": record.get("data"), "initial": record.get("initial")}
         if recipe["init_from"] and recipe["teachers"]:
             # Each student may start from a teacher of its own.
-            told |= {"recipe": recipe | {"init_from": ""}, "initial": None}
+            told |= {"recipe": recipe | {"init_from": "", "members": bool(recipe["members"])}, "initial": None}
         groups.setdefault(json.dumps(told, sort_keys=True), []).append(record)
     found = [(Recipe.from_json(group[0]["recipe"]), group) for group in groups.values()]
     found.sort(key=lambda item: (bool(item[0].members), bool(item[0].init_from or item[0].teachers)))
@@ -53,6 +54,8 @@ def _training(recipe: Recipe, group: Sequence[Record]) -> str:
     first = group[0]
     starts = dict.fromkeys(str(record["recipe"].get("init_from", "")) for record in group)
     seeds = [record["seed"] for record in group]
+    if is_averaged(recipe):
+        recipe = replace(recipe, members=tuple(member for record in group for member in record["recipe"]["members"]))
     return training_command(recipe, seeds, first.get("data", {}), first.get("initial"), starts=list(starts))
 
 

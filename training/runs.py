@@ -17,11 +17,12 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from training.errors import RecipeError, RunError
@@ -34,6 +35,10 @@ FORMAT = 1
 _NUMBERS = re.compile(r"\[[-+.\deE,\s]+\]")
 
 _RECORDED = ("training", "history", "calibration", "export", "tflite", "latency", "evaluation")
+
+
+# Networks that took part: the one that it started from, those that it learned from, those that it is made of.
+OTHERS = ("initial", "teachers", "members")
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,11 @@ class Run:
         recipe: Recipe,
         seed: int,
         data: Mapping[str, Any],
-        initial: Mapping[str, Any] | None = None,
-        teachers: Sequence[Mapping[str, Any]] = (),
+        others: Mapping[str, Any] = MappingProxyType({}),
     ) -> "Run":
         """Make a new folder, named by architecture, seed and time, and write its config.
 
-        `initial` is the origin of the network that it starts from, `teachers` are those of its teachers.
+        `others` are the origins of networks that take part: `initial` where it starts from one, `teachers` and `members`.
         """
         now = datetime.now(UTC)
         name = f"{recipe.architecture}-seed{seed}-{now:%Y%m%d-%H%M%S}"
@@ -88,7 +92,6 @@ class Run:
             "git": git_state(),
             "machine": machine(),
         }
-        others: dict[str, Any] = {"initial": initial, "teachers": list(teachers)}
         run.write("config", config | {name: origin for name, origin in others.items() if origin})
         return run
 
@@ -152,10 +155,10 @@ class Run:
 
     @property
     def origin(self) -> dict[str, Any]:
-        """How it came about: `run`, `recipe`, `seed`, `data`, and of other networks that took part `initial` and `teachers`."""
+        """How it came about: `run`, `recipe`, `seed`, `data`, and of other networks what OTHERS tell."""
         config = self.read("config")
         told = {"run": self.id, "recipe": without_folders(config["recipe"])}
-        return told | {name: config[name] for name in ("seed", "data", "initial", "teachers") if name in config}
+        return told | {name: config[name] for name in ("seed", "data", *OTHERS) if name in config}
 
 
 def without_folders(recipe: Mapping[str, Any]) -> dict[str, Any]:

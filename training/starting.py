@@ -19,7 +19,7 @@ from training.evaluate import load_classifier
 from training.export import check_parity
 from training.network import load_keras_model, to_input
 from training.recipe import Recipe
-from training.runs import Run
+from training.runs import OTHERS, Run
 
 DRAWN = 500  # digits on which network and graph have to agree, and whose statistics normalisations start from
 
@@ -38,7 +38,7 @@ def origin_of(path: Path) -> dict[str, Any]:
     if path.suffix != ".onnx":
         return Run.open(path).origin
     record = load_classifier(path).record
-    names = ("run", "recipe", "seed", "data", "initial", "teachers")
+    names = ("run", "recipe", "seed", "data", *OTHERS)
     told = {name: record.training[name] for name in names if name in record.training}
     if missing := [name for name in names[:4] if name not in told]:
         raise RunError(f"{path} does not tell how it was trained: its record lacks {missing[0]!r}")

@@ -61,7 +61,7 @@ def train_run(root: Path, dataset: Dataset, recipe: Recipe, seed: int, *, h5: bo
     initial = origin_of(Path(recipe.init_from)) if recipe.init_from else None
     dataset = hold_out(dataset, recipe.validation_share)
     teachers = [Run.open(Path(teacher)).origin for teacher in recipe.teachers]
-    run = Run.create(root, recipe, seed, dataset.origin, initial, teachers)
+    run = Run.create(root, recipe, seed, dataset.origin, {"initial": initial, "teachers": teachers})
     return _train(run, dataset, h5=h5)
 
 

@@ -68,6 +68,7 @@ def test_another_recipe_is_another_row() -> None:
     assert name_of(record("lenet5", 0, [], **taught)) == "lenet5 (teachers=2)"
     assert name_of(record("lenet5", 0, [], **taught, init_from="b")) == "lenet5 (teachers=2)"
     assert name_of(record("lenet5", 0, [], **taught, init_from="c")) == "lenet5 (teachers=2, init_from=c)"
+    assert name_of(record("lenet5", 0, [], **taught, init_from="b", members=["d"])) == "lenet5 (averaged, teachers=2)"
     assert name_of(record("knn", 0, [], fit_on=5000)) == "knn (fitted on 5,000)"
     assert name_of(record("ensemble", 0, [], members=["a", "b"])) == "ensemble of 2"
 

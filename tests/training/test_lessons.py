@@ -29,14 +29,18 @@ def test_teachers_alone_and_together_and_their_students_are_measured(tmp_path, m
     teachers = [train_run(tmp_path, dataset, RECIPE, seed) for seed in (1, 2)]
     names = tuple(str(run.folder) for run in teachers)
     student = replace(RECIPE, loss="categorical_crossentropy", teachers=names)
-    students = [train_run(tmp_path, dataset, student, seed) for seed in (3, 4, 5)]
+    starting = replace(student, init_from=names[0])
+    students = [train_run(tmp_path, dataset, starting, seed) for seed in (3, 4, 5)]
     sevens = PictureSet("sevens", [pictures.png(7)] * 3, np.full(3, 7, np.uint8), [""] * 3)
     figures = json.loads(json.dumps(lessons.measure(students, [sevens], dataset)))
     assert {name: len(row) for name, row in figures["rows"].items()} == {
         lessons.ALONE: 2,
         lessons.TOGETHER: 1,
         lessons.STUDENTS: 3,
+        lessons.AVERAGED: 3,
     }
+    afresh = lessons.measure([train_run(tmp_path, dataset, student, 6)], [], dataset)
+    assert list(afresh["rows"]) == [lessons.ALONE, lessons.TOGETHER, lessons.STUDENTS]
     for network in (network for row in figures["rows"].values() for network in row):
         assert 0 <= network["errors"][0] <= 50
         assert network["errors"][1] in (0, 3), "equal pictures are read alike"
@@ -44,7 +48,12 @@ def test_teachers_alone_and_together_and_their_students_are_measured(tmp_path, m
     section = told(Material([], tmp_path, tmp_path, {"lessons": figures}))
     table = next(block for block in section.blocks if isinstance(block, Table))
     assert table.header == ["misread", "MNIST validation (50)", "sevens (3)", "negatives that pass (20)"]
-    assert [row[0] for row in table.rows] == ["a teacher (of 2)", "all teachers together", "a student (of 3)"]
+    assert [row[0] for row in table.rows] == [
+        "a teacher (of 2)",
+        "all teachers together",
+        "a student (of 3)",
+        "a student averaged with where it started (of 3)",
+    ]
     with pytest.raises(RunError, match="did not learn from the same teachers"):
         lessons.measure([*students, teachers[0]], [], dataset)
     with pytest.raises(RunError, match="did not learn from the same teachers"):

@@ -80,7 +80,8 @@ def test_data_are_called_what_is_known_of_them(name: str, told: str, test: str) 
                 "--set epochs=5 optimizer=adam learning_rate=0.001 schedule=constant momentum=0.0"
             ),
         ),
-        (Recipe("ensemble", members=("a", "b")), MNIST, "ensemble runs/a runs/b"),
+        (Recipe("ensemble", members=("a", "b"), init_from="c"), MNIST, "ensemble runs/a runs/b"),
+        (Recipe("lenet5", members=("a",), init_from="b"), CELLS, "average --data FOLDER runs/a"),
     ],
 )
 def test_a_recipe_is_told_as_the_command_that_gives_it(recipe: Recipe, data: dict[str, Any], line: str) -> None:
@@ -121,6 +122,8 @@ def test_a_student_is_told_with_its_teachers_which_are_trained_first(record: dic
         "train --architecture ours --seed 2",
         "distil runs/ours-seed1 runs/ours-seed2 --student ours --init-from runs/ours-seed2 --seed 2 --set epochs=5",
     ]
+    averaged = training | {"recipe": recipe.changed(["members=student"]).to_json(), "members": [training]}
+    assert training_commands(averaged) == [*training_commands(training), "average runs/student"]
     teachers[1]["data"] = teachers[1]["data"] | {"split": training["data"]["split"]}
     card = model_card(record | {"training": training}, 1)
     assert (
@@ -128,6 +131,12 @@ def test_a_student_is_told_with_its_teachers_which_are_trained_first(record: dic
         in card
     )
     assert "It started from the weights of `ours-seed2`, which was trained on 54,006 digits" in card
+    assert "averaged" not in card
+    card = model_card(record | {"training": averaged}, 1)
+    assert (
+        "beside the labels, by `student`, with whose weights those that it started from are averaged. It started"
+        in card
+    )
 
 
 def test_the_card_of_a_fine_tuned_network_claims_nothing_of_mnist_but_where_it_started(

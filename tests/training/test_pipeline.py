@@ -150,6 +150,34 @@ def test_each_student_may_start_where_one_of_its_teachers_stands(
             assert np.array_equal(mine, theirs)
 
 
+def test_a_run_is_averaged_with_where_it_started(
+    source: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, start = ["--data", str(source)], sorted(runs.iterdir())[0]
+    options = ["--init-from", str(start), "--epochs", "1", "--runs", str(tmp_path / "more")]
+    assert main(["train", *data, *options, "--set", "learning_rate=0.001"]) == 0
+    [further] = (tmp_path / "more").iterdir()
+    assert main(["average", *data, str(further), "--runs", str(tmp_path / "averaged")]) == 0
+    [averaged] = (tmp_path / "averaged").iterdir()
+    theirs = [load_keras_model(Run(run).model_path).get_weights() for run in (start, further)]
+    assert not all(np.allclose(*weights) for weights in zip(*theirs, strict=True))
+    ours = load_keras_model(Run(averaged).model_path).get_weights()
+    for mean, one, other in zip(ours, *theirs, strict=True):
+        assert np.allclose(mean, (one + other) / 2, atol=1e-6)
+    config = Run(averaged).read("config")
+    assert config["recipe"]["members"] == [further.name]
+    assert config["initial"]["run"] == start.name
+    assert config["members"][0]["run"] == further.name
+    assert accuracy(averaged, source) > 0.9
+    assert main(["calibrate", *data, str(averaged)]) == 0
+    assert main(["export", *data, str(averaged)]) == 0
+    assert main(["average", *data, str(start)]) == 2
+    assert "started from no other network" in capsys.readouterr().err
+    other = write_npz(tmp_path / "other.npz", 100, 20)
+    assert main(["average", "--data", str(other), str(further)]) == 2
+    assert "was trained on other data" in capsys.readouterr().err
+
+
 def test_tuning_goes_on_where_it_stopped_and_looks_at_no_test_digit(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,7 +57,11 @@ def test_students_that_start_at_their_teachers_are_told_in_one_command() -> None
         | {"initial": {"run": f"lenet5-seed{seed}"}}
         for seed in (2, 1)
     ]
-    found = told(students, lessons={"students": ["lenet5-seed1-later"]})
+    averages = [
+        student | {"recipe": {**student["recipe"], "members": [f"student{student['seed']}"]}} for student in students
+    ]
+    found = told([*averages, *students], lessons={"students": ["lenet5-seed1-later"]})
+    assert found[2] == "average runs/student1 runs/student2"
     assert found[1].startswith(
         "distil runs/lenet5-seed1 runs/lenet5-seed2 --student lenet5 --init-from runs/lenet5-seed1 runs/lenet5-seed2 --seeds 1 2"
     )
