@@ -169,11 +169,9 @@ def mix(digits: Digits, stock: Stock, rng: np.random.Generator, how: Augmentatio
     return Digits(images, labels).take(rng.permutation(count))
 
 
-# The whole, twice as much of MNIST beside half of the rest, and what the ablation switches off: the same training without
-# one ingredient, and on MNIST alone.
+# What the ablation switches off: the same training without one ingredient, and on MNIST alone.
 SOURCES: dict[str, Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]] = {
     "taught": taught,
-    "taught_mostly_mnist": partial(taught, shares=Shares(drawn=0.1, negatives=0.08, rescanned=0.02, cells=0.09)),
     "taught_without_drawn": partial(taught, shares=Shares(drawn=0)),
     "taught_without_negatives": partial(taught, shares=Shares(negatives=0)),
     "taught_without_rescanned": partial(taught, shares=Shares(rescanned=0)),
