@@ -26,13 +26,13 @@ def average_with_start(folder: Path, root: Path, dataset: Dataset) -> Run:
     """
     run = Run.open(folder)
     require_same_data([run], dataset)
-    recipe, origin = run.recipe, run.origin
+    recipe = run.recipe
     if not recipe.init_from:
         raise RunError(f"the run {folder} started from no other network; there is nothing to average it with")
     model = load_keras_model(run.model_path)
     average_weights(model, load_initial(Path(recipe.init_from)), recipe.init_from)
-    others = {name: origin[name] for name in ("initial", "teachers") if name in origin} | {"members": [origin]}
-    averaged = Run.create(root, replace(recipe, members=(run.id,)), run.seed, dataset.origin, others)
+    made_of = {"members": [run.origin]}
+    averaged = Run.create(root, replace(recipe, members=(run.id,)), run.seed, dataset.origin, made_of)
     save_model(model, averaged.model_path)
     averaged.write("history", run.read("history"))
     averaged.write("training", outcome(model, [run], dataset.validation))

@@ -131,6 +131,10 @@ def name_of(record: Record) -> str:
         default["loss"] = fields["loss"]
         if fields.get("init_from") in fields["teachers"]:
             fields["init_from"] = default["init_from"]
+    [member, *_] = record.get("members") or [record]
+    if fields.get("init_from") and "recipe" in (initial := member.get("initial", {})) and "version" not in initial:
+        # So may every other run, from one of its own seed.
+        fields["init_from"] = name_of(initial)
     changed = ["averaged"] if members else []
     changed += [f"{field}={_short(value)}" for field, value in fields.items() if value != _plain(default.get(field))]
     return f"{name} ({', '.join(changed)})" if changed else name

@@ -168,9 +168,12 @@ def _trained_in_words(training: Mapping[str, Any]) -> str:
     elif batches != "shuffled":
         added = ", moved about by code"
     told = f"{data['split']['train']:,} digits of {part_of(data, 'training')}{added}"
+    averaged = is_averaged(recipe := Recipe.from_json(training["recipe"]))
+    if averaged:
+        training = training["members"][0]
     if names := [f"`{teacher['run']}`" for teacher in training.get("teachers", ())]:
         told += f", with the answers of {' and '.join(names)} beside the labels"
-    if is_averaged(recipe := Recipe.from_json(training["recipe"])):
+    if averaged:
         told += f", by `{recipe.members[0]}`, with whose weights those that it started from are averaged"
     initial = training.get("initial")
     if not initial:
@@ -214,7 +217,8 @@ def _hash_table(sources: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _has_mnist(training: Mapping[str, Any]) -> bool:
     """Whether MNIST is among what the network, or one that it started from, was trained on."""
-    return is_mnist(training["data"]) or ("initial" in training and _has_mnist(training["initial"]))
+    others = [*training.get("members", ()), *([training["initial"]] if "initial" in training else [])]
+    return is_mnist(training["data"]) or any(_has_mnist(other) for other in others)
 
 
 def _commands(record: Mapping[str, Any], sources: Mapping[str, Mapping[str, Any]]) -> list[str]:

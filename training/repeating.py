@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from training.baselines import BASELINES
-from training.compare import Record
+from training.compare import Record, name_of
 from training.origin import data_option, is_averaged, training_command
 from training.recipe import Recipe
 
@@ -38,25 +38,28 @@ def _trainings(records: Sequence[Record]) -> list[str]:
     """The seeds of one recipe in one command; networks that others start from, learn from or consist of come first."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        # A record of an earlier version leaves out what recipes could not say then.
-        recipe = Recipe.from_json(record["recipe"]).to_json()
-        told = {"recipe": recipe, "data": record.get("data"), "initial": record.get("initial")}
-        if recipe["init_from"] and recipe["teachers"]:
-            # Each student may start from a teacher of its own.
-            told |= {"recipe": recipe | {"init_from": "", "members": bool(recipe["members"])}, "initial": None}
-        groups.setdefault(json.dumps(told, sort_keys=True), []).append(record)
-    found = [(Recipe.from_json(group[0]["recipe"]), group) for group in groups.values()]
-    found.sort(key=lambda item: (bool(item[0].members), bool(item[0].init_from or item[0].teachers)))
-    return [_training(recipe, sorted(group, key=lambda record: int(record["seed"]))) for recipe, group in found]
+        groups.setdefault(json.dumps([name_of(record), record.get("data")], sort_keys=True), []).append(record)
+    known = {record.get("id"): record for record in records}
+    found = sorted(groups.values(), key=lambda group: max(_generation(record, known) for record in group))
+    return [_training(sorted(group, key=lambda record: int(record["seed"]))) for group in found]
 
 
-def _training(recipe: Recipe, group: Sequence[Record]) -> str:
+def _generation(record: Record, known: Mapping[Any, Record]) -> int:
+    """How many networks one after the other had to be made before this one."""
+    recipe = Recipe.from_json(record["recipe"])
+    before = [known.get(name) for name in (*recipe.teachers, *recipe.members, recipe.init_from)]
+    return max((1 + _generation(each, known) for each in before if each), default=0)
+
+
+def _training(group: Sequence[Record]) -> str:
     first = group[0]
-    starts = dict.fromkeys(str(record["recipe"].get("init_from", "")) for record in group)
+    recipe = Recipe.from_json(first["recipe"])
+    starts = [str(record["recipe"].get("init_from", "")) for record in group]
     seeds = [record["seed"] for record in group]
     if is_averaged(recipe):
         recipe = replace(recipe, members=tuple(member for record in group for member in record["recipe"]["members"]))
-    return training_command(recipe, seeds, first.get("data", {}), first.get("initial"), starts=list(starts))
+    told = starts if len(set(starts)) > 1 else starts[:1]
+    return training_command(recipe, seeds, first.get("data", {}), first.get("initial"), starts=told)
 
 
 def _tflite(records: Sequence[Record], data: str) -> list[str]:

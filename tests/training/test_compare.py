@@ -64,6 +64,11 @@ def test_another_recipe_is_another_row() -> None:
     assert name_of(record("lenet5", 0, [], epochs=7)) == "lenet5 (epochs=7)"
     assert name_of(record("lenet5", 0, [], epochs=20)) == "lenet5"
     assert name_of(record("lenet5", 0, [], init_from="somewhere/runs/a")) == "lenet5 (init_from=a)"
+    started = record("lenet5", 0, [], init_from="a") | {"initial": record("lenet5", 0, [], epochs=7)}
+    assert name_of(started) == "lenet5 (init_from=lenet5 (epochs=7))"
+    averaged = record("lenet5", 0, [], init_from="a", members=["b"]) | {"members": [started]}
+    assert name_of(averaged) == "lenet5 (averaged, init_from=lenet5 (epochs=7))"
+    assert name_of(started | {"initial": started["initial"] | {"version": "1.0.0"}}) == "lenet5 (init_from=a)"
     taught = {"loss": "categorical_crossentropy", "teachers": ["a", "b"]}
     assert name_of(record("lenet5", 0, [], **taught)) == "lenet5 (teachers=2)"
     assert name_of(record("lenet5", 0, [], **taught, init_from="b")) == "lenet5 (teachers=2)"

@@ -12,16 +12,24 @@ from training.architectures import ARCHITECTURES
 from training.origin import fine_tuning, part_of, source_of, training_command, training_commands
 from training.recipe import Recipe
 from training.release import model_card
+from training.runs import OTHERS
 
 MNIST = {"hashes": {"train-images-idx3-ubyte.gz": "0" * 64, "qmnist-train-labels-idx2-int.gz": "1" * 64}}
 CELLS = {"hashes": {"pictures": "2" * 64}, "split": {"method": "stratified", "train": 810, "validation": 90}}
 
 
 @pytest.fixture
-def record() -> dict[str, Any]:
-    """That of the released model."""
+def released() -> dict[str, Any]:
+    """The record of the released model."""
     found: dict[str, Any] = json.loads((ROOT / "models" / "digits.json").read_text(encoding="utf-8"))
     return found
+
+
+@pytest.fixture
+def record(released: dict[str, Any]) -> dict[str, Any]:
+    """The same, as if it had been trained at once, from nothing and by no teachers."""
+    training = {name: value for name, value in released["training"].items() if name not in OTHERS}
+    return released | {"training": training | {"recipe": ARCHITECTURES["ours"].recipe.to_json()}}
 
 
 @pytest.fixture
@@ -30,8 +38,7 @@ def fine_tuned(record: dict[str, Any]) -> dict[str, Any]:
     former = record["training"]
     initial = {key: former[key] for key in ("run", "recipe", "seed", "data")} | {"version": "0.4.0", "sha256": "3" * 64}
     recipe = fine_tuning(Recipe.from_json(former["recipe"]), Path("digits.onnx"), Recipe.from_json(former["recipe"]))
-    alone = {name: value for name, value in former.items() if name != "teachers"}
-    training = alone | {"recipe": recipe.to_json(), "seed": 5, "data": CELLS, "initial": initial}
+    training = former | {"recipe": recipe.to_json(), "seed": 5, "data": CELLS, "initial": initial}
     return record | {
         "training": training,
         "calibration": record["calibration"] | {"data": CELLS},
@@ -96,7 +103,6 @@ def test_the_command_gives_the_very_recipe(fine_tuned: dict[str, Any]) -> None:
     training = fine_tuned["training"]
     initial = {key: value for key, value in training["initial"].items() if key != "version"}
     plain = ARCHITECTURES["ours"].recipe
-    initial["recipe"] = plain.to_json()
     recipe = fine_tuning(plain, Path("elsewhere", initial["run"]), plain).changed(["epochs=3"]).to_json()
     first, second = training_commands(training | {"initial": initial, "recipe": recipe})
     assert first.startswith(f"train --architecture ours --seed {initial['seed']}")
@@ -122,7 +128,8 @@ def test_a_student_is_told_with_its_teachers_which_are_trained_first(record: dic
         "train --architecture ours --seed 2",
         "distil runs/ours-seed1 runs/ours-seed2 --student ours --init-from runs/ours-seed2 --seed 2 --set epochs=5",
     ]
-    averaged = training | {"recipe": recipe.changed(["members=student"]).to_json(), "members": [training]}
+    own = {name: value for name, value in training.items() if name not in OTHERS}
+    averaged = own | {"recipe": recipe.changed(["members=student"]).to_json(), "members": [training]}
     assert training_commands(averaged) == [*training_commands(training), "average runs/student"]
     teachers[1]["data"] = teachers[1]["data"] | {"split": training["data"]["split"]}
     card = model_card(record | {"training": training}, 1)
@@ -176,9 +183,9 @@ def test_the_card_tells_where_training_calibration_and_measurement_saw_different
     assert "python -m training calibrate --data FOLDER RUN\npython -m training export RUN\n" in card
 
 
-def test_the_card_of_the_released_network_is_about_mnist(record: dict[str, Any]) -> None:
+def test_the_card_of_the_released_network_is_about_mnist(released: dict[str, Any]) -> None:
     """Its record may be of a version that named one source only."""
-    card = model_card(record, 1)
+    card = model_card(released, 1)
     assert "digits of the MNIST training set" in card
     assert "The test set had no part in any choice." in card
     assert "| MNIST test, arrays |" in card

@@ -137,7 +137,7 @@ def test_each_student_may_start_where_one_of_its_teachers_stands(
     argv = ["distil", "--data", str(source), *teachers, "--student", "cnn_225k", "--runs", str(tmp_path)]
     options = ["--epochs", "1", "--set", "batch_size=32", "learning_rate=0", "--seeds", "7", "8"]
     assert main([*argv, "--init-from", *teachers, *options, "9"]) == 2
-    assert "--init-from names 2 runs for 3 seeds" in capsys.readouterr().err
+    assert "--init-from names 2 networks for 3 seeds" in capsys.readouterr().err
     assert main([*argv, "--init-from", *teachers, *options]) == 0
     for student, teacher in zip(sorted(tmp_path.iterdir()), teachers, strict=True):
         config = Run(student).read("config")
@@ -166,8 +166,8 @@ def test_a_run_is_averaged_with_where_it_started(
         assert np.allclose(mean, (one + other) / 2, atol=1e-6)
     config = Run(averaged).read("config")
     assert config["recipe"]["members"] == [further.name]
-    assert config["initial"]["run"] == start.name
-    assert config["members"][0]["run"] == further.name
+    [member] = config["members"]
+    assert (member["run"], member["initial"]["run"]) == (further.name, start.name)
     assert accuracy(averaged, source) > 0.9
     assert main(["calibrate", *data, str(averaged)]) == 0
     assert main(["export", *data, str(averaged)]) == 0

@@ -57,11 +57,19 @@ def test_students_that_start_at_their_teachers_are_told_in_one_command() -> None
         | {"initial": {"run": f"lenet5-seed{seed}"}}
         for seed in (2, 1)
     ]
+    for student in students:
+        student["id"] = f"student{student['seed']}"
     averages = [
-        student | {"recipe": {**student["recipe"], "members": [f"student{student['seed']}"]}} for student in students
+        student | {"id": f"mean{student['seed']}", "recipe": {**student["recipe"], "members": [student["id"]]}}
+        for student in students
     ]
-    found = told([*averages, *students], lessons={"students": ["lenet5-seed1-later"]})
+    later = [
+        record("lenet5", seed, [3], epochs=3, init_from=f"mean{seed}") | {"id": f"later{seed}", "initial": mean}
+        for seed, mean in zip((2, 1), averages, strict=True)
+    ]
+    found = told([*later, *averages, *students], lessons={"students": ["lenet5-seed1-later"]})
     assert found[2] == "average runs/student1 runs/student2"
+    assert found[3].startswith("train --init-from runs/mean1 runs/mean2 --seeds 1 2 --set")
     assert found[1].startswith(
         "distil runs/lenet5-seed1 runs/lenet5-seed2 --student lenet5 --init-from runs/lenet5-seed1 runs/lenet5-seed2 --seeds 1 2"
     )

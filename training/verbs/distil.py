@@ -6,7 +6,7 @@ from training.architectures import find_architecture
 from training.errors import RunError
 from training.runs import Run
 from training.verbs.common import Arguments, add_source, add_verb, load
-from training.verbs.train import add_training, changed, print_validation, train_all
+from training.verbs.train import add_training, changed, one_for_each, print_validation, train_all
 
 _TEXT = """\
 train a small network to answer as larger ones do
@@ -47,12 +47,6 @@ def _run(arguments: Arguments) -> None:
         teachers=tuple(str(run.folder) for run in teachers),
     )
     recipe = changed(recipe, arguments)
-    starts = arguments.init_from or [recipe.init_from]
-    if len(starts) == 1:
-        starts *= len(arguments.seeds)
-    if len(starts) != len(arguments.seeds):
-        raise RunError(
-            f"--init-from names {len(starts)} runs for {len(arguments.seeds)} seeds; give one, or one for each"
-        )
-    trainings = [(replace(recipe, init_from=start), seed) for start, seed in zip(starts, arguments.seeds, strict=True)]
+    starts = one_for_each(arguments.init_from or [recipe.init_from], arguments.seeds)
+    trainings = [(replace(recipe, init_from=start), seed) for start, seed in starts]
     print_validation(train_all(trainings, load(arguments), arguments))

@@ -8,6 +8,7 @@ from typing import Any
 
 from training.architectures import ARCHITECTURES, find_architecture
 from training.data import Dataset
+from training.errors import RunError
 from training.origin import fine_tuning
 from training.recipe import Recipe
 from training.runs import Run
@@ -48,9 +49,10 @@ def add(verbs: Any) -> None:
     parser.add_argument("--resume", type=Path, metavar="RUN", help="go on with this interrupted run; its recipe counts")
     parser.add_argument(
         "--init-from",
-        type=Path,
+        nargs="+",
+        default=[],
         metavar="MODEL",
-        help="start from the weights of a finished run or a released .onnx file",
+        help="start from the weights of a finished run or a released .onnx file, or of as many as there are seeds, one for each",
     )
 
 
@@ -72,6 +74,18 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--h5", action="store_true", help="save model.h5 too, for older Keras")
     add_runs(parser)
+
+
+def one_for_each(starts: Sequence[str], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Where each seed starts: all at the one start, or each at its own; at none, an empty name.
+
+    Raises:
+        RunError: there are several starts, but not as many as seeds.
+    """
+    if len(starts) > 1 and len(starts) != len(seeds):
+        raise RunError(f"--init-from names {len(starts)} networks for {len(seeds)} seeds; give one, or one for each")
+    each = starts if len(starts) > 1 else [*(starts or [""])] * len(seeds)
+    return list(zip(each, seeds, strict=True))
 
 
 def changed(recipe: Recipe, arguments: Arguments) -> Recipe:
@@ -100,22 +114,22 @@ def print_validation(runs: Sequence[Run]) -> None:
 
 
 def _run(arguments: Arguments) -> None:
-    recipe = changed(_recipe(arguments), arguments)
+    starts = one_for_each(arguments.init_from, arguments.seeds)
+    trainings = [(changed(_recipe(arguments.architecture, start), arguments), seed) for start, seed in starts]
     dataset = load(arguments)
 
     if arguments.resume:
         runs = [resume_run(arguments.resume, dataset, h5=arguments.h5)]
     else:
-        runs = train_all([(recipe, seed) for seed in arguments.seeds], dataset, arguments)
+        runs = train_all(trainings, dataset, arguments)
     print_validation(runs)
 
 
-def _recipe(arguments: Arguments) -> Recipe:
-    if not arguments.init_from:
-        return find_architecture(arguments.architecture or "cnn_225k").recipe
-    former = Recipe.from_json(origin_of(arguments.init_from)["recipe"])
-    recipe = find_architecture(arguments.architecture).recipe if arguments.architecture else former
-    return fine_tuning(former, arguments.init_from, recipe)
+def _recipe(architecture: str | None, start: str) -> Recipe:
+    if not start:
+        return find_architecture(architecture or "cnn_225k").recipe
+    former = Recipe.from_json(origin_of(Path(start))["recipe"])
+    return fine_tuning(former, Path(start), find_architecture(architecture).recipe if architecture else former)
 
 
 def _recipe_lines() -> list[str]:
