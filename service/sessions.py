@@ -19,15 +19,10 @@ def open_session(path: Path, what: str = "model file") -> tuple[onnxruntime.Infe
     except OSError as exc:
         raise ModelError(f"the {what} {path} cannot be read: {exc.strerror or exc}") from exc
     try:
-        session = start_session(data)
+        session = onnxruntime.InferenceSession(data, _options(), providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime's errors share no nearer base class
         raise ModelError(f"the {what} {path} ({len(data)} bytes) is not a readable ONNX model") from exc
     return session, hashlib.sha256(data).hexdigest()
-
-
-def start_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """The network of a serialised graph; onnxruntime's own errors are raised."""
-    return onnxruntime.InferenceSession(graph, _options(), providers=["CPUExecutionProvider"])
 
 
 def _options() -> onnxruntime.SessionOptions:

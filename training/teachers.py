@@ -46,10 +46,14 @@ def _load(folder: Path, recipe: Recipe) -> Teacher:
 
 
 def _exported(model: Any) -> Teacher:
-    from service.sessions import start_session
+    import onnxruntime
+
     from training.export import convert_logits
 
-    session = start_session(convert_logits(model).SerializeToString())
+    options = onnxruntime.SessionOptions()
+    # Trainings side by side have a core each; a picture is too little work for several threads.
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(convert_logits(model).SerializeToString(), options)
 
     def answer(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = session.run(None, {"image": images})[0]

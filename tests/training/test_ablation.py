@@ -89,7 +89,7 @@ def test_the_second_look_can_be_switched_off() -> None:
     reader.read([picture])
     with without("second look where the network is unsure"):
         reader.read([picture])
-    assert asked == [1, 18, 1]
+    assert asked == [1, 24, 1]
 
 
 @pytest.mark.parametrize("step", SHOWN)
