@@ -1,8 +1,8 @@
 """Weights averaged: a run that started from another network, half way back to it, as one run.
 
 A network that was trained on lies in the same valley as where it started, so the mean of both is a network too, which
-keeps what the one knew and has what the other learned, and reads better than either (M. Wortsman et al., "Robust
-Fine-Tuning of Zero-Shot Models", 2022). It costs as much as one. Networks that began apart cannot be averaged so.
+keeps what the one knew and has much of what the other learned (M. Wortsman et al., "Robust Fine-Tuning of Zero-Shot
+Models", 2022); `lessons` measures which reads best. It costs as much as one. Networks that began apart cannot be averaged so.
 """
 
 from dataclasses import replace

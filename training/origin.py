@@ -95,7 +95,7 @@ def training_command(
 ) -> str:
     """The verb and its arguments that train by this recipe; fields that the verb sets by itself are left out.
 
-    `starts` are where students start, if each starts elsewhere than the recipe says: one for each seed.
+    `starts` are where the seeds start, if not all at the recipe's `init_from`: one for each seed.
     """
     source, told = data_option(data), f" --seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
     if recipe.members:

@@ -8,8 +8,8 @@ _TEXT = """\
 average the weights of runs with those that they started from
 
 Of each run that started from another network, by --init-from, a new run is made half way between the two. It keeps what
-the one knew and has what the other learned, and reads better than either (M. Wortsman et al., 2022). Calibrate, export,
-evaluate and release it as any other run."""
+the one knew and has much of what the other learned (M. Wortsman et al., 2022). Calibrate, export, evaluate and release it
+as any other run; `lessons` tells which reads best."""
 
 
 def add(verbs: Any) -> None:

@@ -14,8 +14,8 @@ train a small network to answer as larger ones do
 The student learns from the labels and from the mean answer of its teachers, which says more: how much a 7 looks like
 a 1. The teachers see the very pictures that the student sees, augmentation included. (Hinton, Vinyals, Dean, 2015)
 
-A student as large as its teachers may start where one of them stands, and soon answers as all of them together do; each
-seed from another teacher, so that the students differ as their teachers do:
+A student as large as its teachers may start where one of them stands, and comes nearer to what all of them answer together;
+each seed from another teacher, so that the students differ as their teachers do:
 
   python -m training distil A B C --student ours --init-from A B C --seeds 1 2 3 --jobs 3"""
 
