@@ -28,26 +28,40 @@ def a_few_steps(model):
     return losses, model.get_weights()
 
 
-def without_dropout(model):
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0
-    return model
+def a_smooth_network():
+    """Our network without chance and without kinks.
+
+    An activation or a tie within rounding of a kink passes its gradient in one of two equally right computations and not
+    in the other, which hides what is compared here.
+    """
+    layers = keras.layers
+
+    def smooth(layer):
+        match layer:
+            case layers.ReLU():
+                return layers.Activation("softplus", name=layer.name)
+            case layers.MaxPooling2D():
+                return layers.AveragePooling2D(layer.pool_size, layer.strides, name=layer.name)
+            case layers.Dropout():
+                return layers.Dropout(0, name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    return keras.models.clone_model(build(RECIPE), clone_function=smooth)
 
 
 @pytest.fixture(scope="module")
 def plain():
     seed_everything(0)
-    model = without_dropout(build(RECIPE))
+    model = a_smooth_network()
     start = model.get_weights()
     return start, *a_few_steps(model)
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 0.08)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.02)])
 def test_it_comes_to_the_same_weights(plain, precision, tolerance):
     start, losses, weights = plain
     seed_everything(0)
-    model = without_dropout(build(RECIPE))
+    model = a_smooth_network()
     model.set_weights(start)
     trained = as_trained(model, precision)
     assert trained is not model
