@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training import plots
+from training.batches import Batch
 from training.curriculum import SOURCES
 from training.data import Dataset, Digits
 from training.negatives import NOT_A_DIGIT
 from training.recipe import Recipe
 from training.runs import write_bytes, write_json
-from training.train import BATCHES, Batch
+from training.train import BATCHES
 
 SAMPLES = 10  # of each digit
 PAIRS = 10
@@ -60,7 +61,7 @@ def draw_taught(digits: Digits, recipe: Recipe, folder: Path, seed: int = 0) -> 
     source: Callable[..., Iterator[Batch]] = BATCHES[recipe.batches]
     if recipe.batches in SOURCES:
         source = partial(source, stock_size=TAUGHT)
-    images, labels = (np.concatenate(each)[:TAUGHT] for each in zip(*source(some, recipe, rng, 0.0), strict=True))
+    images, labels, _ = (np.concatenate(each)[:TAUGHT] for each in zip(*source(some, recipe, rng, 0.0), strict=True))
     plots.plot_grid(images, ["none" if label == NOT_A_DIGIT else str(label) for label in labels], folder / "taught.png")
     return labels
 

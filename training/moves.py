@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from training.batches import Batch
 from training.data import Digits
 from training.recipe import Recipe
 
@@ -17,14 +18,12 @@ ZOOM = 0.1  # of the size, each axis on its own
 SHIFT = 0.1  # of the width and of the height
 
 
-def moved(
-    digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float = 0.0
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+def moved(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float = 0.0) -> Iterator[Batch]:
     """Every digit once, in random order, each moved in its own way."""
     order = rng.permutation(len(digits))
     for start in range(0, len(order), recipe.batch_size):
         index = order[start : start + recipe.batch_size]
-        yield move(digits.images[index], rng), digits.labels[index]
+        yield Batch.of(move(digits.images[index], rng), digits.labels[index])
 
 
 def move(images: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

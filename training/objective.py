@@ -2,11 +2,13 @@
 
 With teachers, the student also learns how sure they were of each class: cross-entropy with the label and, at a higher
 temperature, with the teachers' softened answer, weighted (G. Hinton, O. Vinyals, J. Dean, "Distilling the Knowledge in
-a Neural Network", 2015). Both targets travel side by side in one array `[N, 2 * classes]`.
+a Neural Network", 2015). Both targets and the weight of the second travel side by side in one array
+`[N, 2 * classes + 1]`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +19,22 @@ from training.recipe import Recipe
 PLATEAU_DELTA = 1e-4
 
 
-def targets(labels: NDArray[np.uint8], teacher_logits: NDArray[np.float32] | None, recipe: Recipe) -> NDArray[Any]:
-    """What `loss` expects: labels `[N]`, one-hot rows, or one-hot rows beside the teachers' logits."""
+class Hints(NamedTuple):
+    """What teachers answer, logits float32 `[N, classes]`, and about which pictures they were asked, bool `[N]`."""
+
+    logits: NDArray[np.float32]
+    asked: NDArray[np.bool_]
+
+
+def targets(labels: NDArray[np.uint8], hints: Hints | None, recipe: Recipe) -> NDArray[Any]:
+    """What `loss` expects: labels `[N]`, one-hot rows, or one-hot rows beside the teachers' logits and their weights."""
     if recipe.loss == "sparse_categorical_crossentropy":
         return labels.astype(np.int32)
     one_hot = np.eye(recipe.classes, dtype=np.float32)[labels]
-    return one_hot if teacher_logits is None else np.concatenate([one_hot, teacher_logits], axis=1)
+    if hints is None:
+        return one_hot
+    weights = recipe.teacher_weight * hints.asked.astype(np.float32)
+    return np.concatenate([one_hot, hints.logits, weights[:, None]], axis=1)
 
 
 def loss(recipe: Recipe) -> Any:
@@ -31,18 +43,21 @@ def loss(recipe: Recipe) -> Any:
 
     if recipe.loss == "sparse_categorical_crossentropy":
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    by_label = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+    cross_entropy = partial(keras.losses.CategoricalCrossentropy, from_logits=True)
     if not recipe.teachers:
-        return by_label
-    by_teacher = keras.losses.CategoricalCrossentropy(from_logits=True)
-    weight, temperature = recipe.teacher_weight, recipe.teacher_temperature
+        return cross_entropy(label_smoothing=recipe.label_smoothing)
+    # Of each picture, since each may have another weight.
+    by_label = cross_entropy(label_smoothing=recipe.label_smoothing, reduction=None)
+    by_teacher = cross_entropy(reduction=None)
+    classes, temperature = recipe.classes, recipe.teacher_temperature
 
     def distillation(expected: Any, logits: Any) -> Any:
-        one_hot, teacher = keras.ops.split(expected, 2, axis=1)
+        one_hot, teacher, weight = keras.ops.split(expected, [classes, 2 * classes], axis=1)
         softened = keras.ops.softmax(teacher / temperature)
         # Gradients of the softened part shrink with the square of the temperature.
         hint = by_teacher(softened, logits / temperature) * temperature**2
-        return (1 - weight) * by_label(one_hot, logits) + weight * hint
+        weight = keras.ops.squeeze(weight, axis=1)
+        return keras.ops.mean((1 - weight) * by_label(one_hot, logits) + weight * hint)
 
     return distillation
 

@@ -11,6 +11,7 @@ Loss = Literal["sparse_categorical_crossentropy", "categorical_crossentropy"]
 Schedule = Literal["constant", "cosine"]
 Normalize = Literal["scale", "columns"]
 Precision = Literal["float32", "mixed_bfloat16"]
+TeacherPictures = Literal["all", "made"]
 
 _CHOICES = {
     "loss": ("sparse_categorical_crossentropy", "categorical_crossentropy"),
@@ -19,6 +20,7 @@ _CHOICES = {
     "optimizer": ("adam", "adamw", "rmsprop", "sgd"),
     "classes": (10, 11),
     "precision": ("float32", "mixed_bfloat16"),
+    "teacher_pictures": ("all", "made"),
 }
 
 
@@ -30,7 +32,8 @@ class Recipe:
     in `training.train.BATCHES`. `warmup` is the share of all steps in which the learning rate rises linearly;
     `cosine` then lets it fall to a hundredth of its peak. `ema` is the decay per step of the averaged weights that
     are kept at the end, 0 for none. `teachers` are run folders whose mean logits the network also learns from, with
-    weight `teacher_weight` at `teacher_temperature`.
+    weight `teacher_weight` at `teacher_temperature`; of `all` pictures, or of those that were `made` by code, where those
+    of the data set are learned from their labels alone (`teacher_pictures`).
 
     `normalize` is `scale` for pixels in 0..1, or `columns` to bring each column of each image to length 1 as well, as
     `keras.utils.normalize(x, axis=1)` does. `validation_share` is the share of the training digits to hold out, 0
@@ -58,6 +61,7 @@ class Recipe:
     teachers: tuple[str, ...] = ()
     teacher_weight: float = 0.9
     teacher_temperature: float = 4.0
+    teacher_pictures: TeacherPictures = "all"
     momentum: float = 0.0
     normalize: Normalize = "scale"
     validation_share: float = 0.0

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from training import objective
 from training.architectures import build
 from training.arithmetic import as_trained
+from training.batches import Batch, BatchSource
 from training.curriculum import SOURCES
 from training.data import Dataset, Digits, hold_out
 from training.errors import RecipeError, RunError
@@ -26,6 +27,7 @@ from training.events import EventLog
 from training.interrupt import held_back
 from training.moves import moved
 from training.network import predict_logits, save_model, to_input
+from training.objective import Hints
 from training.recipe import Recipe
 from training.runs import Run
 from training.starting import load_initial, origin_of
@@ -34,19 +36,16 @@ from training.teachers import load_teachers, mean_logits
 # Weights are averaged every so many steps: taking them out of TensorFlow costs as much as a tenth of a step.
 EMA_STRIDE = 8
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-BatchSource = Callable[[Digits, Recipe, np.random.Generator, float], Iterator[Batch]]
-
 
 def shuffled(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float = 0.0) -> Iterator[Batch]:
     """Every digit once, in random order, as it is."""
     order = rng.permutation(len(digits))
     for start in range(0, len(order), recipe.batch_size):
         index = order[start : start + recipe.batch_size]
-        yield digits.images[index], digits.labels[index]
+        yield Batch.of(digits.images[index], digits.labels[index])
 
 
-# One call makes the batches of one epoch, `steps_per_epoch` of them; the last argument is the share of the epochs done.
+# Each makes `steps_per_epoch` batches.
 BATCHES: dict[str, BatchSource] = {"shuffled": shuffled, "moved": moved, **SOURCES}
 
 
@@ -160,10 +159,10 @@ class Trainer:
         totals = {"loss": 0.0, "accuracy": 0.0}
         seen = 0
         with tqdm(batches, total=steps, desc=title, disable=None) as bar:
-            for images, labels in bar:
-                seen += len(labels)
-                for name, value in self._step(images, labels).items():
-                    totals[name] += float(value) * len(labels)
+            for batch in bar:
+                seen += len(batch.labels)
+                for name, value in self._step(batch).items():
+                    totals[name] += float(value) * len(batch.labels)
                 after_step()
                 bar.set_postfix({name: f"{total / seen:.4f}" for name, total in totals.items()}, refresh=False)
         entry = {name: total / seen for name, total in totals.items()} | self._validate()
@@ -225,10 +224,10 @@ class Trainer:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as exc:
             raise RunError(f"the checkpoint {path} is broken or of another network; remove it to start over") from exc
 
-    def _step(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Mapping[str, float]:
-        hints = mean_logits(self.teachers, images) if self.teachers else None
-        expected = objective.targets(labels, hints, self.recipe)
-        logs: Mapping[str, float] = self.model.train_on_batch(to_input(images), expected, return_dict=True)
+    def _step(self, batch: Batch) -> Mapping[str, float]:
+        hints = self._hints(batch) if self.teachers else None
+        expected = objective.targets(batch.labels, hints, self.recipe)
+        logs: Mapping[str, float] = self.model.train_on_batch(to_input(batch.images), expected, return_dict=True)
         step = int(self.model.optimizer.iterations)
         if self.recipe.ema and step % self.stride == 0:
             # Young averages follow faster, or the random start would stay in them for a thousand steps.
@@ -237,6 +236,13 @@ class Trainer:
             for average, weights in zip(self.average, self.model.get_weights(), strict=True):
                 np.add(decay * average, (1 - decay) * weights, out=average)
         return logs
+
+    def _hints(self, batch: Batch) -> Hints:
+        asked = ~batch.given if self.recipe.teacher_pictures == "made" else np.ones(len(batch.given), bool)
+        logits = np.zeros((len(asked), self.recipe.classes), np.float32)
+        if asked.any():
+            logits[asked] = mean_logits(self.teachers, batch.images[asked])
+        return Hints(logits, asked)
 
     def _validate(self) -> dict[str, float]:
         model = self.averaged_model() if self.recipe.ema else self.model

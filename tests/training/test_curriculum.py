@@ -1,6 +1,7 @@
 """An epoch of what our network is taught: as many pictures as digits, every kind in its share."""
 
 from dataclasses import fields, replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -52,18 +53,34 @@ def test_a_stock_drawn_by_several_processes_is_the_same(digits, monkeypatch):
 
 def test_an_epoch_has_as_many_pictures_as_there_are_digits(digits, small_stock):
     batches = list(taught(digits, Recipe("ours", classes=11, batch_size=64), np.random.default_rng(1), 0))
-    assert [len(labels) for _, labels in batches] == [64, 64, 64, 64, 44]
-    assert all(images.shape[1:] == (28, 28) and images.dtype == np.uint8 for images, _ in batches)
+    assert [len(batch.labels) for batch in batches] == [64, 64, 64, 64, 44]
+    assert all(batch.images.shape[1:] == (28, 28) and batch.images.dtype == np.uint8 for batch in batches)
 
 
 def test_every_kind_has_its_share(digits):
-    labels = mix(digits, make_stock(digits, 60), np.random.default_rng(2), STANDARD, Shares(negatives=0.3)).labels
-    assert (labels == 10).mean() == pytest.approx(0.3, abs=0.01)
+    mixed = mix(digits, make_stock(digits, 60), np.random.default_rng(2), STANDARD, Shares(negatives=0.3))
+    assert (mixed.labels == 10).mean() == pytest.approx(0.3, abs=0.01)
+
+
+def test_what_the_data_set_gave_is_told_from_what_code_made(digits):
+    as_it_is = Shares(drawn=0.2, negatives=0.1, rescanned=0.1, cells=0.1, plain=1)
+    mixed = mix(digits, make_stock(digits, 60), np.random.default_rng(2), STANDARD, as_it_is)
+    assert mixed.given.mean() == pytest.approx(0.5, abs=0.01)
+    assert not mixed.given[mixed.labels == 10].any()
+    known = {image.tobytes() for image in digits.images}
+    assert np.array_equal(mixed.given, [image.tobytes() in known for image in mixed.images])
+
+
+def test_mostly_mnist_means_seven_of_ten(digits, small_stock):
+    given = [
+        batch.given for batch in SOURCES["taught_mostly_mnist"](digits, Recipe("ours"), np.random.default_rng(5), 0)
+    ]
+    assert np.concatenate(given).mean() == pytest.approx(0.71, abs=0.01)
 
 
 def test_an_ablation_leaves_one_ingredient_out(digits, small_stock):
     batches = SOURCES["taught_without_negatives"](digits, Recipe("ours"), np.random.default_rng(5), 0)
-    assert max(labels.max() for _, labels in batches) <= 9
+    assert max(batch.labels.max() for batch in batches) <= 9
 
 
 @pytest.mark.parametrize(
@@ -99,7 +116,7 @@ def test_augmentation_bears_to_have_nothing_to_do(digits):
 def test_the_same_seed_gives_the_same_epoch(digits, small_stock):
     recipe = Recipe("ours", classes=11)
     first, again = (list(taught(digits, recipe, np.random.default_rng(3), 0)) for _ in range(2))
-    assert all(np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    assert all(map(np.array_equal, chain(*first), chain(*again)))
 
 
 def test_the_last_epochs_are_gentle(digits, small_stock, monkeypatch):

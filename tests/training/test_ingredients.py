@@ -24,7 +24,7 @@ def test_each_ingredient_is_one_that_the_recipe_knows():
         assert recipe.batches in SOURCES
         assert (recipe == whole) == (name == ingredients.WHOLE)
     named = {changes.get("batches") for changes in ingredients.LEFT_OUT.values()}
-    assert set(SOURCES) - named == {"taught"}
+    assert set(SOURCES) - named == {"taught", "taught_mostly_mnist"}
 
 
 def test_runs_are_trained_once_measured_and_told(tmp_path, monkeypatch):

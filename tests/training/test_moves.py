@@ -31,5 +31,5 @@ def test_without_randomness_nothing_changes() -> None:
 def test_every_digit_comes_once_with_its_label() -> None:
     digits = draw_digits(50)
     batches = list(moved(digits, Recipe("cnn_887k", batch_size=16), np.random.default_rng(0)))
-    assert [len(labels) for _, labels in batches] == [16, 16, 16, 2]
-    assert np.bincount(np.concatenate([labels for _, labels in batches])).tolist() == [5] * 10
+    assert [len(batch.labels) for batch in batches] == [16, 16, 16, 2]
+    assert np.bincount(np.concatenate([batch.labels for batch in batches])).tolist() == [5] * 10

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from training import train
+from training import objective, train
+from training.batches import Batch
 from training.data import Dataset, Digits
 from training.errors import RecipeError, RunError
 from training.network import predict_logits
 from training.recipe import Recipe
 from training.runs import Run
-from training.train import Batch, Trainer, resume_run, shuffled, train_run
+from training.train import Trainer, resume_run, shuffled, train_run
 
 RECIPE = Recipe("cnn_225k", epochs=2, batch_size=50)
 
@@ -160,6 +162,44 @@ def test_a_student_learns_from_its_teachers_even_where_the_labels_are_wrong(
     assert np.mean(theirs == ours) > 0.8
 
 
+def test_a_student_may_learn_what_the_data_set_gives_from_its_labels_alone(
+    finished: Run, dataset: Dataset, tmp_path: Path
+) -> None:
+    recipe = replace(
+        RECIPE,
+        epochs=6,
+        loss="categorical_crossentropy",
+        teachers=(str(finished.folder),),
+        teacher_weight=1.0,
+        teacher_pictures="made",
+    )
+    following = (dataset.train.labels + 1) % 10
+    student = train_run(tmp_path, replace(dataset, train=Digits(dataset.train.images, following)), recipe, seed=0)
+    theirs, ours = (predict_logits(load(run), dataset.test.images).argmax(axis=1) for run in (finished, student))
+    assert np.mean((theirs + 1) % 10 == ours) > 0.8
+
+
+def test_each_picture_is_learned_from_label_and_teachers_as_its_weight_says() -> None:
+    recipe = replace(RECIPE, loss="categorical_crossentropy", teachers=("a",), teacher_weight=0.75)
+    answers, told = np.random.default_rng(0).normal(0, 3, (2, 4, 10)).astype(np.float32)
+    labels = np.array([1, 2, 3, 4], np.uint8)
+
+    def learned(asked: list[int]) -> float:
+        hints = objective.Hints(told, np.array(asked, bool))
+        return float(objective.loss(recipe)(objective.targets(labels, hints, recipe), answers))
+
+    def cross_entropy(expected: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.logaddexp.reduce(logits, axis=1) - (expected * logits).sum(axis=1)
+
+    by_label = cross_entropy(np.eye(10, dtype=np.float32)[labels], answers)
+    softened = np.exp(told / 4) / np.exp(told / 4).sum(axis=1, keepdims=True)
+    by_teacher = cross_entropy(softened, answers / 4) * 16
+    both = 0.25 * by_label + 0.75 * by_teacher
+    assert learned([0, 0, 0, 0]) == pytest.approx(by_label.mean(), rel=1e-5)
+    assert learned([1, 1, 1, 1]) == pytest.approx(both.mean(), rel=1e-5)
+    assert learned([0, 1, 0, 1]) == pytest.approx(np.mean([by_label[0], both[1], by_label[2], both[3]]), rel=1e-5)
+
+
 def test_a_teacher_of_other_classes_is_refused(finished: Run, dataset: Dataset, tmp_path: Path) -> None:
     recipe = replace(RECIPE, classes=11, loss="categorical_crossentropy", teachers=(str(finished.folder),))
     with pytest.raises(RecipeError, match="has 10 classes, the recipe 11"):
@@ -182,9 +222,9 @@ def test_a_source_of_batches_can_bring_its_own_digits_and_rejects(
     """Images made on the fly, of eleven classes, train a network with a reject class."""
 
     def with_noise(digits: Digits, recipe: Recipe, rng: np.random.Generator, _progress: float) -> Iterator[Batch]:
-        for images, labels in shuffled(digits, recipe, rng):
+        for images, labels, _ in shuffled(digits, recipe, rng):
             noise = rng.integers(0, 256, size=(10, 28, 28), dtype=np.uint8)
-            yield np.concatenate([images, noise]), np.append(labels, np.full(10, 10, np.uint8))
+            yield Batch.of(np.concatenate([images, noise]), np.append(labels, np.full(10, 10, np.uint8)))
 
     monkeypatch.setitem(train.BATCHES, "noisy", with_noise)
     recipe = Recipe(
@@ -203,6 +243,6 @@ def test_an_unknown_source_of_batches_lists_the_known(dataset: Dataset, tmp_path
 
 def test_an_epoch_shows_every_digit_once(dataset: Dataset) -> None:
     batches = list(shuffled(dataset.train, RECIPE, np.random.default_rng(0)))
-    assert [len(labels) for _, labels in batches] == [50] * 6
-    seen = sorted(image.tobytes() for images, _ in batches for image in images)
+    assert [len(batch.labels) for batch in batches] == [50] * 6
+    seen = sorted(image.tobytes() for batch in batches for image in batch.images)
     assert seen == sorted(image.tobytes() for image in dataset.train.images)
