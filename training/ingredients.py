@@ -98,6 +98,7 @@ def measure(runs: Mapping[str, Run], sets: Sequence[PictureSet], dataset: Datase
     material = Material.of(sets, dataset)
     whole = runs[WHOLE]
     return {
+        "parameters": whole.read("training")["parameters"],
         "epochs": whole.recipe.epochs,
         "seed": whole.seed,
         "sets": material.sizes,

@@ -194,10 +194,11 @@ def ingredients(material: Material) -> Section | None:
     if not figures:
         return None
     told = (
-        f"Pictures that are misread after {figures['epochs']} epochs of our network's training (the released one has more), "
-        f"with all it is taught and with one ingredient left out at a time, all with seed {figures['seed']}; and how many of "
-        f"{figures['negatives']:,} negatives of families that are never trained on pass where 1 % of the validation digits is "
-        f"rejected. With one seed, a difference of less than about twice the square root of the count may be chance."
+        f"Pictures that are misread after {figures['epochs']} epochs of our network's training (of "
+        f"{figures['parameters']:,} parameters; the released one has more epochs), with all it is taught and with one "
+        f"ingredient left out at a time, all with seed {figures['seed']}; and how many of {figures['negatives']:,} negatives "
+        f"of families that are never trained on pass where 1 % of the validation digits is rejected. With one seed, a "
+        f"difference of less than about twice the square root of the count may be chance."
     )
     sets = figures["sets"]
     header = ("misread", *(f"{each['name']} ({each['n']:,})" for each in sets), "negatives that pass")
