@@ -44,6 +44,7 @@ def measure(students: Sequence[Run], sets: Sequence[PictureSet], dataset: Datase
     return {
         "students": [run.id for run in students],
         "epochs": students[0].recipe.epochs,
+        "teacher_pictures": students[0].recipe.teacher_pictures,
         "sets": material.sizes,
         "negatives": len(material.negatives),
         "rows": rows,

@@ -218,11 +218,13 @@ def lessons(material: Material) -> Section | None:
     figures = material.figures.get("lessons")
     if not figures:
         return None
+    own = ", but of MNIST's digits the labels alone," if figures["teacher_pictures"] == "made" else ""
     told = (
         f"Pictures that are misread by networks that were trained alone, by the mean of their answers, and by networks of the same "
-        f"size that started where these stood and were taught this mean beside the labels for {figures['epochs']} epochs; and how "
-        f"many of {figures['negatives']:,} negatives of families that are never trained on pass where 1 % of the validation digits "
-        f"is rejected. As above, each picture is looked at once. Of several networks the mean is told, and from the least to the most."
+        f"size that started where these stood and were taught this mean beside the labels{own} for {figures['epochs']} epochs; and "
+        f"how many of {figures['negatives']:,} negatives of families that are never trained on pass where 1 % of the validation "
+        f"digits is rejected. As above, each picture is looked at once. Of several networks the mean is told, and from the least to "
+        f"the most."
     )
     header, rows = lessons_table(figures)
     return Section("What is learned from teachers", [Text(told), Table(header, rows)])

@@ -54,6 +54,9 @@ def test_teachers_alone_and_together_and_their_students_are_measured(tmp_path, m
         "a student (of 3)",
         "a student averaged with where it started (of 3)",
     ]
+    assert "beside the labels for 1 epochs" in section.blocks[0].text
+    of_made = told(Material([], tmp_path, tmp_path, {"lessons": figures | {"teacher_pictures": "made"}}))
+    assert "beside the labels, but of MNIST's digits the labels alone, for 1 epochs" in of_made.blocks[0].text
     with pytest.raises(RunError, match="did not learn from the same teachers"):
         lessons.measure([*students, teachers[0]], [], dataset)
     with pytest.raises(RunError, match="did not learn from the same teachers"):
