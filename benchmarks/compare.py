@@ -76,16 +76,26 @@ class Load:
     connections: int = 16
     work: str = "robust"
 
+    def seconds(self, usual: int) -> int:
+        """How long it is measured: wrk counts no request that is under way at the end, which a few large ones feel."""
+        return usual * _LONGER if self.items * self.connections > _MANY else usual
 
-# What the promises of docs/performance.md are about.
+
+# So many pictures under way are 3 % of those that are read in 3 seconds.
+_MANY = 128
+_LONGER = 3
+
+
+# What the promises of docs/performance.md are about. Loads that are compared come close to each other: the limit in
+# process of many cells is measured before this service's batches, which mosec's cells follow after two loads.
 BARS: Mapping[Server, Sequence[Load]] = {
     DIGITS: (
-        Load("raw"),
-        Load("form"),
-        Load("JSON"),
-        Load("raw", connections=1),
         Load("JSON", "64", items=64, connections=4),
         Load("form", "64", items=64, connections=4),
+        Load("raw", connections=1),
+        Load("JSON"),
+        Load("form"),
+        Load("raw"),
     ),
     MOSEC: (Load("raw"), Load("raw", "64", connections=64)),
     TUTORIAL: (Load("form"),),
@@ -255,6 +265,7 @@ def _about(options: argparse.Namespace) -> dict[str, Any]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "rounds": options.rounds,
         "seconds": options.seconds,
+        "longer": {"seconds": options.seconds * _LONGER, "pictures": _MANY},
         "pictures": options.pictures,
     }
 
@@ -270,12 +281,12 @@ def model() -> dict[str, str]:
 
 
 def _limits(experiment: Experiment, number: int) -> None:
+    experiment.add("reading", {"round": number} | _in_process(experiment, "28", "--reading"))
     for kind, items in (("28", 1), ("28", 16), ("64", 1), ("64", 64)):
         row = _in_process(experiment, kind, "--items", str(items))
         experiment.add(
             "loads", {"round": number, "server": LIMIT, "kind": kind, "items": items, "work": "robust"} | row
         )
-    experiment.add("reading", {"round": number} | _in_process(experiment, "28", "--reading"))
 
 
 def _in_process(
@@ -301,7 +312,7 @@ def _measure(experiment: Experiment, number: int, server: Server, loads: Sequenc
             for load in (load for load in loads if load.work == work):
                 bodies = experiment.bodies(load.body, load.kind, load.items)
                 row = {"round": number, "server": server.name} | vars(load) | {"start_seconds": usage.start_seconds}
-                row |= _drive(server, load, bodies, usage, experiment.options.seconds)
+                row |= _drive(server, load, bodies, usage, load.seconds(experiment.options.seconds))
                 experiment.add("loads", row | _check(experiment, number, server, load))
 
 

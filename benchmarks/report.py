@@ -289,8 +289,15 @@ def _measured_on(about: Row) -> str:
     return (
         f"Measured on {about['machine']}, load {about['load_before']} before the start, Python {about['python']}, "
         f"onnxruntime {about['onnxruntime']}, digits {about['service']} at commit {about['commit']}{_model(about)}, {about['date']}: "
-        f"{about['rounds']} interleaved rounds of {about['seconds']} s for each load, {about['pictures']} distinct pictures{took}."
+        f"{about['rounds']} interleaved rounds of {about['seconds']} s for each load{_longer(about)}, {about['pictures']} distinct pictures{took}."
     )
+
+
+def _longer(about: Row) -> str:
+    if "longer" not in about:
+        return ""
+    longer, many = about["longer"]["seconds"], about["longer"]["pictures"]
+    return f" ({longer} s where more than {many} pictures are under way at the end, which are not counted)"
 
 
 def _model(about: Row) -> str:
