@@ -53,7 +53,7 @@ requirements: $(DEV)/installed ## write requirements.txt: what the image install
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.txt
 
 # The picture needs the right to look into another process (py-spy); without it the document does without, or keeps the last.
-bench: $(DEV)/installed ## measure beside other servers, write docs/performance.md: 16 minutes, needs wrk; BENCH=--full: all loads
+bench: $(DEV)/installed ## measure beside other servers, write docs/performance.md: 19 minutes, needs wrk; BENCH=--full: all loads
 	$(DEV)/bin/python -m benchmarks.compare $(BENCH)
 	-$(DEV)/bin/python -m benchmarks.profile
 	$(DEV)/bin/python -m benchmarks.report

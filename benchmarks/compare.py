@@ -7,7 +7,7 @@ round those to all pictures, then those to a quarter of them: each must have sta
 gives in process. The results are written to a file, from which `benchmarks.report` writes the document; it is the report
 that ends with status 1 if anything failed or was wrong.
 
-    make bench                  what the promises are about, and how cost grows: some 16 minutes
+    make bench                  what the promises are about, and how cost grows: some 19 minutes
     make bench BENCH=--full     all sizes, bodies, batches and numbers of connections for all servers: an hour and a half
     make bench BENCH=--quick    only see that everything runs
 """
@@ -86,8 +86,8 @@ _MANY = 128
 _LONGER = 3
 
 
-# What the promises of docs/performance.md are about. Loads that are compared come close to each other: the limit in
-# process of many cells is measured before this service's batches, which mosec's cells follow after two loads.
+# What the promises of docs/performance.md are about. What is compared comes close to each other: batches after the limit
+# in process of many cells, forms and raw bodies side by side, and raw bodies before mosec's.
 BARS: Mapping[Server, Sequence[Load]] = {
     DIGITS: (
         Load("JSON", "64", items=64, connections=4),
